@@ -1,0 +1,60 @@
+# codelm: `make run` shows it at work, `make test` tests it. Both make what they need under build/.
+#
+# PYTHON      the interpreter to make the environments with (3.11 or newer)
+# CODELM_PIP  more options for pip: on machines where the plain `torch` would bring gigabytes of CUDA,
+#             "--extra-index-url https://download.pytorch.org/whl/cpu" takes the build for CPUs
+
+PYTHON ?= python3
+CODELM_PIP ?=
+
+RUN := build/run-env
+DEV := build/dev-env
+BIN := $(DEV)/bin
+CODE := server training tests
+
+.PHONY: run test lint format bench clean
+
+run: $(RUN)/installed
+	@$(RUN)/bin/codelm-lsp check
+	@echo
+	@echo "editor-config/sample.py, line 14, behind \`return json.\`:"
+	@$(RUN)/bin/codelm-lsp complete editor-config/sample.py:14:21 --limit 8
+
+test: $(DEV)/installed
+	$(BIN)/python -m pytest
+
+lint: $(DEV)/installed
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(DEV)/installed
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+bench: $(DEV)/installed
+	$(BIN)/python tests/benchmarks/run.py
+
+clean:
+	rm -rf build dist
+
+# An environment is made again when what it was made from changes. `python -m venv` is part of Python, but some
+# systems sell it apart; then its own message is a page long, so the line that helps is said instead.
+$(RUN)/installed: pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory new-environment AT=$(RUN)
+	$(RUN)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt $(CODELM_PIP) -e .
+	@touch $@
+
+$(DEV)/installed: pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory new-environment AT=$(DEV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(CODELM_PIP) -e ".[train,dev,editors]"
+	@touch $@
+
+.PHONY: new-environment
+new-environment:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "codelm needs Python 3.11 or newer; $(PYTHON) is older: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) lacks its venv module; install it first (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@rm -rf $(AT) && $(PYTHON) -m venv $(AT)
