@@ -1,0 +1,72 @@
+"""``codelm-lsp check``: what is installed, which model is loaded, and whether and how fast it completes."""
+
+import argparse
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from codelm import __version__, checkpoint
+from codelm.checkpoint import Checkpoint
+from codelm.lsp.client import Answer, ask
+
+# The cursor is behind the last character.
+SAMPLE = """\
+import os
+
+
+def newest(folder):
+    names = os.listdir(folder)
+    return os.path."""
+_PACKAGES = ("numpy", "pygls", "lsprotocol")
+
+
+def check(args: argparse.Namespace) -> int:
+    """Print what ``args`` asks for; the completions come from a server process of their own, as an editor's do."""
+    model = checkpoint.load(Path(args.model).expanduser() if args.model else checkpoint.BUNDLED)
+    lines = SAMPLE.split("\n")
+    answer = ask(SAMPLE, len(lines) - 1, len(lines[-1]), args.model)
+    facts = _facts(model, answer)
+    print(json.dumps(facts) if args.json else _text(facts))
+    return 0
+
+
+def _facts(model: Checkpoint, answer: Answer) -> dict[str, object]:
+    return {
+        "codelm": __version__,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+        "model": {
+            "name": model.name,
+            "folder": str(model.folder),
+            "kind": f"n-grams of up to {model.model.order} words, {len(model.vocabulary):,} words",
+            "megabytes": round(sum(file.stat().st_size for file in model.folder.iterdir()) / 1e6, 1),
+            "device": "cpu",
+        },
+        "milliseconds": {
+            "initialize": round(answer.initialize_ms, 1),
+            "first completion": round(answer.first_ms, 1),
+            "completion": round(answer.completion_ms, 1),
+        },
+        "completions": list(answer.labels),
+    }
+
+
+def _text(facts: dict[str, object]) -> str:
+    model, times, packages = (facts[name] for name in ("model", "milliseconds", "packages"))
+    assert isinstance(model, dict)
+    assert isinstance(times, dict)
+    assert isinstance(packages, dict)
+    completions = facts["completions"]
+    assert isinstance(completions, list)
+    return "\n".join([
+        f"codelm    {facts['codelm']}, Python {facts['python']}, "
+        + ", ".join(f"{name} {number}" for name, number in packages.items()),
+        f"model     {model['name']}: {model['kind']}, {model['megabytes']} MB, on the {model['device']}",
+        f"          {model['folder']}",
+        f"server    answers `initialize` after {times['initialize']:.0f} ms, "
+        f"the first completion after {times['first completion']:.0f} ms",
+        f"time      {times['completion']:.1f} ms for a completion",
+        f"sample    {SAMPLE.rpartition(chr(10))[2].strip()}|",
+        f"          {', '.join(completions[:8])} …",
+    ])  # fmt: skip

@@ -1,0 +1,50 @@
+"""What Python's grammar certainly forbids as the next word. When in doubt, a word is allowed."""
+
+from collections.abc import Sequence
+from enum import Enum
+from keyword import kwlist, softkwlist
+
+from codelm.layout import is_value
+from codelm.lexer import DEDENT, INDENT, NEWLINE, STATEMENT_KEYWORDS
+
+_LINE_STARTS = frozenset([NEWLINE, INDENT, DEDENT, ";"])
+_NEVER_FIRST = frozenset(["and", "or", "in", "is", "as"])
+# Keywords that may stand behind a value, in an expression or a clause.
+_AFTER_VALUE = frozenset(["and", "or", "not", "in", "is", "if", "else", "for", "async", "as", "from", "import"])
+_NAME_FOLLOWS = frozenset(["def", "class", "as", "global", "nonlocal", "import"])
+
+
+class Expected(Enum):
+    """What may stand at the cursor."""
+
+    NAME = "a name"
+    KEYWORD = "a keyword"
+    ANY = "a name or a keyword"
+
+
+def expected(words: Sequence[str]) -> tuple[Expected, frozenset[str]]:
+    """Return what may follow ``words``, and the keywords that may not though keywords may."""
+    last = words[-1] if words else NEWLINE
+    if last in _LINE_STARTS:
+        return Expected.ANY, _NEVER_FIRST
+    line = line_of(words)
+    if last == ".":
+        after_from = line[0] == "from" and "import" not in line
+        return (Expected.ANY, frozenset(kwlist) - {"import"}) if after_from else (Expected.NAME, frozenset())
+    if last in _NAME_FOLLOWS:
+        return Expected.NAME, frozenset()
+    if is_value(last):
+        if last in softkwlist and len(line) == 1:
+            return Expected.ANY, frozenset()
+        return Expected.KEYWORD, frozenset(kwlist) - _AFTER_VALUE
+    if last in (":", "async"):
+        return Expected.ANY, frozenset()
+    return Expected.ANY, STATEMENT_KEYWORDS
+
+
+def line_of(words: Sequence[str]) -> Sequence[str]:
+    """Return the words of the logical line that ``words`` ends in."""
+    for place in range(len(words) - 1, -1, -1):
+        if words[place] in _LINE_STARTS:
+            return words[place + 1 :]
+    return words

@@ -1,0 +1,55 @@
+"""What every language model of codelm answers, and the laws that it keeps.
+
+B rows (hypotheses that are advanced together), T tokens, C candidates, K best. Logarithms are natural.
+
+**Laws** (tests/laws.py checks every model against them):
+
+1. rows normalise: the probabilities of all ids sum to one, and none is zero but that of ``[PAD]``;
+2. ``read(s, a + b)`` equals ``read(read(s, a), b)`` and a chain of ``step``;
+3. rows are independent: permuting them permutes the answers;
+4. no call changes a state that it was given;
+5. ``propose`` agrees with ``score``: it lists the best ids, best first.
+"""
+
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float32]
+
+S = TypeVar("S")
+
+
+class LanguageModel(Protocol[S]):
+    """Predicts the next word of a sequence. S is the model's state: an immutable value of B rows."""
+
+    def start(self) -> S:
+        """Return the state at the beginning of a sequence (B = 1)."""
+        ...
+
+    def read(self, state: S, ids: Ids) -> S:
+        """Return the state after a context: state of B = 1, ids (T,)."""
+        ...
+
+    def step(self, state: S, rows: Ids, ids: Ids) -> S:
+        """Return a state whose row i is row ``rows[i]`` continued with ``ids[i]``: both (B',)."""
+        ...
+
+    def propose(self, state: S, k: int, allowed: Ids | None = None) -> Ids:
+        """Return the K best next ids of each row, best first: (B, K), -1 where there are fewer.
+
+        ``allowed`` (sorted ids) restricts them.
+        """
+        ...
+
+    def score(self, state: S, ids: Ids) -> Scores:
+        """Return the log probabilities of the candidates: ids (B, C) → (B, C), float32."""
+        ...
+
+
+def log_probs(model: LanguageModel[S], state: S, rows: int, size: int) -> Scores:
+    """Return the log probability of every id: (rows, size), where ``size`` is the vocabulary's."""
+    every = np.broadcast_to(np.arange(size, dtype=np.int64), (rows, size))
+    return model.score(state, every)

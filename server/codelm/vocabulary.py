@@ -1,0 +1,211 @@
+"""Words ↔ ids: the vocabulary of a model, and the words that one session adds to it.
+
+The file is text, one word a line, and says what it is in its first line::
+
+    codelm vocabulary 1
+    0	[PAD]
+    0	[UNK]
+    0	[EOS]
+    1203121	.
+    988120	(
+
+A line is ``count<TAB>word``; the id is the line's place, from 0, after the first. A backslash and any character
+that does not print are escaped (``\\\\``, ``\\n``, ``\\u000c``), so that a line is always one word.
+"""
+
+import hashlib
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from keyword import iskeyword
+from pathlib import Path
+
+import numpy as np
+
+from codelm.errors import VocabularyError
+from codelm.model import Ids
+
+PAD, UNK, EOS = 0, 1, 2
+SPECIAL_WORDS = ("[PAD]", "[UNK]", "[EOS]")
+DEFAULT_SIZE = 40_000
+_HEADER = "codelm vocabulary 1"
+
+
+class Vocabulary:
+    """An immutable list of words; a word's id is its place. Ids 0, 1, 2 are ``[PAD]``, ``[UNK]`` and ``[EOS]``."""
+
+    def __init__(self, words: Sequence[str], counts: Sequence[int] | None = None):
+        """Take all words, the special ones first, and how often each was seen in training (0 when unknown).
+
+        Raises VocabularyError when the special words are not first or a word stands twice.
+        """
+        self.words = tuple(words)
+        self.counts = tuple(counts) if counts is not None else (0,) * len(self.words)
+        if self.words[:3] != SPECIAL_WORDS:
+            raise VocabularyError(f"a vocabulary begins with {', '.join(SPECIAL_WORDS)}, not {self.words[:3]}")
+        self._ids = {word: number for number, word in enumerate(self.words)}
+        if len(self._ids) < len(self.words):
+            twice = next(word for number, word in enumerate(self.words) if self._ids[word] != number)
+            raise VocabularyError(f"the word {twice!r} stands twice in the vocabulary")
+        if len(self.counts) != len(self.words):
+            raise VocabularyError(f"{len(self.words)} words but {len(self.counts)} counts")
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._ids
+
+    def id(self, word: str) -> int:
+        """Return the word's id, that of ``[UNK]`` when the vocabulary lacks it."""
+        return self._ids.get(word, UNK)
+
+    def ids(self, words: Iterable[str]) -> Ids:
+        """Return the ids of words, shape (T,)."""
+        return np.fromiter((self._ids.get(word, UNK) for word in words), dtype=np.int64)
+
+    @cached_property
+    def proposable(self) -> Ids:
+        """The sorted ids of the words that a popup may show by themselves: names and keywords."""
+        return np.array([n for n, word in enumerate(self.words) if word.isidentifier()], dtype=np.int64)
+
+    @cached_property
+    def keywords(self) -> Ids:
+        """The sorted ids of Python's keywords."""
+        return np.array([n for n, word in enumerate(self.words) if iskeyword(word)], dtype=np.int64)
+
+    @cached_property
+    def names(self) -> Ids:
+        """The sorted ids of the words that are identifiers and no keywords."""
+        return np.setdiff1d(self.proposable, self.keywords, assume_unique=True)
+
+    @cached_property
+    def _folded(self) -> tuple[list[str], Ids]:
+        """All words but the special ones, lower case and sorted, and their ids in that order."""
+        pairs = sorted((word.casefold(), number) for number, word in enumerate(self.words) if number > EOS)
+        return [folded for folded, _ in pairs], np.array([number for _, number in pairs], dtype=np.int64)
+
+    def beginning_with(self, prefix: str) -> Ids:
+        """Return the sorted ids of the words that begin with ``prefix``, upper and lower case alike."""
+        folded, ids = self._folded
+        wanted = prefix.casefold()
+        first = bisect_left(folded, wanted)
+        last = bisect_left(folded, wanted + "\U0010ffff", lo=first)
+        return np.sort(ids[first:last])
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the vocabulary's file."""
+        return hashlib.sha256(self.text().encode()).hexdigest()
+
+    def text(self) -> str:
+        """Return what the vocabulary's file holds."""
+        lines = [f"{count}\t{escape(word)}" for word, count in zip(self.words, self.counts, strict=True)]
+        return "\n".join([_HEADER, *lines, ""])
+
+    @classmethod
+    def read(cls, path: Path) -> "Vocabulary":
+        """Read a vocabulary's file. Raises VocabularyError, naming the file and the line."""
+        try:
+            text = path.read_bytes().decode()
+        except OSError as error:
+            raise VocabularyError(f"cannot read the vocabulary {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise VocabularyError(f"{path} is not a vocabulary: byte {error.start} is not UTF-8") from error
+        header, *lines = text.split("\n")
+        if header != _HEADER:
+            raise VocabularyError(f"{path} is not a vocabulary that this codelm reads: line 1 is not '{_HEADER}'")
+        if not lines or lines.pop():
+            raise VocabularyError(f"{path} is cut short: its last line has no end")
+        words, counts = [], []
+        for number, line in enumerate(lines, 2):
+            count, tab, word = line.partition("\t")
+            if not tab or not word or not count.isascii() or not count.isdecimal():
+                raise VocabularyError(f"{path}, line {number}: expected 'count<TAB>word'")
+            words.append(unescape(word))
+            counts.append(int(count))
+        try:
+            return cls(words, counts)
+        except VocabularyError as error:
+            raise VocabularyError(f"{path}: {error}") from None
+
+
+def most_frequent(counts: Mapping[str, int], size: int = DEFAULT_SIZE, min_count: int = 1) -> Vocabulary:
+    """Return the vocabulary of the ``size`` most frequent words (0: all) that were seen ``min_count`` times.
+
+    ``size`` counts the special words too. Words of equal count stand in the order of their characters, so that the
+    same counts always make the same vocabulary.
+    """
+    ranked = sorted(
+        ((word, count) for word, count in counts.items() if count >= min_count and word not in SPECIAL_WORDS),
+        key=lambda item: (-item[1], item[0]),
+    )
+    if size:
+        ranked = ranked[: max(0, size - len(SPECIAL_WORDS))]
+    return Vocabulary(
+        [*SPECIAL_WORDS, *(word for word, _ in ranked)], [*(0 for _ in SPECIAL_WORDS), *(count for _, count in ranked)]
+    )
+
+
+class SessionVocabulary:
+    """A vocabulary that grows: a word first seen in this session gets the next id."""
+
+    def __init__(self, base: Vocabulary):
+        self.base = base
+        self._added: list[str] = []
+        self._ids: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.base) + len(self._added)
+
+    def learn(self, word: str) -> int:
+        """Return the word's id, adding the word when neither the base nor the session has it."""
+        if word in self.base:
+            return self.base.id(word)
+        number = self._ids.get(word)
+        if number is None:
+            number = self._ids[word] = len(self)
+            self._added.append(word)
+        return number
+
+    def id(self, word: str) -> int:
+        """Return the word's id, that of ``[UNK]`` when neither the base nor the session has it."""
+        return self.base.id(word) if word in self.base else self._ids.get(word, UNK)
+
+    def word(self, number: int) -> str:
+        """Return the word of an id. Raises IndexError when no word has it."""
+        size = len(self.base)
+        return self.base.words[number] if number < size else self._added[number - size]
+
+
+_ESCAPED = re.compile(r"\\(?:\\|n|r|t|u([0-9a-f]{4})|U([0-9a-f]{8}))")
+_SHORT_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_SHORT_CHARACTERS = {escaped: character for character, escaped in _SHORT_ESCAPES.items()}
+
+
+def escape(word: str) -> str:
+    """Return ``word`` with backslashes and every character that does not print escaped; spaces stay."""
+    if word.isprintable() and "\\" not in word:
+        return word
+    return "".join(_SHORT_ESCAPES.get(c) or (c if c.isprintable() else _numeric_escape(c)) for c in word)
+
+
+def unescape(escaped: str) -> str:
+    """Return the word that ``escape`` made ``escaped`` of."""
+    if "\\" not in escaped:
+        return escaped
+    return _ESCAPED.sub(_character, escaped)
+
+
+def _numeric_escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _character(match: re.Match[str]) -> str:
+    digits = match[1] or match[2]
+    if digits is None:
+        return _SHORT_CHARACTERS[match[0]]
+    code = int(digits, 16)
+    return chr(code) if code <= 0x10FFFF else match[0]
