@@ -1,0 +1,1 @@
+"""The Language Server Protocol face of codelm: the only place that imports pygls and lsprotocol."""

@@ -1,0 +1,243 @@
+"""codelm's language server: what it answers, and what it does when settings and documents change.
+
+Threads: everything here runs on the event loop. ``worker`` owns the one thread where models are loaded and
+run; it is given immutable snapshots, and a flag that it polls.
+"""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types
+from pygls.capabilities import get_capability
+from pygls.exceptions import JsonRpcException, JsonRpcMethodNotFound, PyglsError
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import default_converter
+
+from codelm import __version__
+from codelm.errors import Cancelled, CodelmError
+from codelm.lsp.convert import FIRST_KINDS, ask_again, nothing, to_completion_list, to_offset
+from codelm.lsp.documents import Document, changed, opened
+from codelm.lsp.lines import Encoding
+from codelm.lsp.log import LOG, where
+from codelm.lsp.protocol import Protocol
+from codelm.lsp.worker import Completing, Load, Worker
+from codelm.settings import Settings, merge, parse
+
+SECTION = "codelm"
+"""The name of our settings in an editor's configuration."""
+
+# A list opens by itself after these, where a name has to follow: an attribute or a decorator. Not after
+# brackets, commas, colons and "=": many press Enter next, which would take the first item instead of ending
+# the line. Not after blanks, which would open a list after every word, nor after quotes, for the closing one
+# would open it too.
+TRIGGERS = (".", "@")
+
+SETTINGS_WAIT = 2.0
+"""Seconds after which the model is loaded although the client has not told its settings yet."""
+
+
+def load(model: str) -> Completing:
+    """Load the completer of the checkpoint in a folder; "" is the bundled one. Raises ``CheckpointError``."""
+    # Imported here, on the worker's thread: numpy takes longer than an editor should wait for its server.
+    from codelm import checkpoint
+    from codelm.completer import Completer
+
+    return Completer(checkpoint.load(Path(model).expanduser() if model else checkpoint.BUNDLED))
+
+
+class Server(LanguageServer):
+    """The state of one session with an editor."""
+
+    protocol: Protocol
+
+    def __init__(self, load: Load = load, model: str = "") -> None:
+        """Make a server that completes with ``model`` where the settings name none."""
+        super().__init__("codelm", __version__, protocol_cls=Protocol, converter_factory=default_converter)
+        self.worker = Worker(load)
+        self.stopped = threading.Event()  # set when no more messages are to be read
+        self.exit_status = 1  # as the protocol has it: 0 only after ``shutdown``
+        self.documents: dict[str, Document] = {}
+        self.settings = Settings()
+        self.configured = asyncio.Event()  # the settings are the user's, as far as they are known
+        self.encoding = Encoding.UTF16
+        self.initial_settings: object = None
+        self._model = model
+        self._problems: list[str] = []
+        self._background: set[asyncio.Task[None]] = set()
+        _register(self)
+
+    def client_can(self, capability: str) -> bool:
+        """Whether the client says that it has a capability, such as ``workspace.configuration``."""
+        return bool(get_capability(self.client_capabilities, capability, False))
+
+    def configure(self, raw: object) -> None:
+        """Take settings over: tell the user what is wrong with them, load another model if they name one."""
+        self.settings, problems = parse(merge(self.initial_settings, raw))
+        if problems and problems != self._problems:
+            self.show(
+                types.MessageType.Warning, "codelm: please correct these settings.\n" + "\n".join(problems)
+            )
+        self._problems = problems
+        model = self.settings.model or self._model
+        if self.settings.enabled and model != self.worker.model:
+            self.start(self._tell_of(model, self.worker.load(model)))
+        self.configured.set()
+
+    async def pull_settings(self) -> None:
+        """Ask the client for its settings and take them over."""
+        item = types.ConfigurationItem(section=SECTION)
+        try:
+            answers = await self.workspace_configuration_async(types.ConfigurationParams([item]))
+        except JsonRpcException as error:
+            LOG.warning("the client does not tell its settings (error %s)", error.code)
+            answers = []
+        self.configure(answers[0] if answers else None)
+
+    def show(self, kind: types.MessageType, message: str) -> None:
+        """Show the user a message that needs an action."""
+        LOG.warning("%s", message)
+        self.window_show_message(types.ShowMessageParams(kind, message))
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something beside all else; what it raises is logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)  # the event loop itself would let it be collected
+        task.add_done_callback(self._ended)
+        return task
+
+    def report_server_error(self, error: Exception, source: type[PyglsError | JsonRpcException]) -> None:
+        """Log what went wrong. Nothing is sent: where sending is what fails, that would not end."""
+        cause = sys.exception() or error
+        if isinstance(cause, JsonRpcMethodNotFound):
+            LOG.info("the client asked for a method that codelm doesn't have")
+        else:
+            LOG.error("%s\n%s", source.__name__, where(cause))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            LOG.error("internal error\n%s", where(error))
+
+    async def _tell_of(self, model: str, loading: asyncio.Future[Completing]) -> None:
+        name = model or "the bundled model"
+        try:
+            await loading
+            LOG.info("loaded %s", name)
+        except Cancelled:
+            LOG.info("did not load %s: another is wanted by now", name)
+        except CodelmError as error:
+            self.show(types.MessageType.Error, f"codelm has no model to complete with: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user has to know
+            LOG.error("loading %s failed\n%s", name, where(error))
+            reason = f"loading {name} failed ({type(error).__name__}; its log says where)"
+            self.show(types.MessageType.Error, f"codelm has no model to complete with: {reason}")
+
+
+def _register(server: Server) -> None:
+    server.feature(types.INITIALIZE)(initialize)
+    server.feature(types.INITIALIZED)(initialized)
+    server.feature(types.SHUTDOWN)(shutdown)
+    server.feature(types.EXIT)(exit_)
+    server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)
+    server.feature(types.TEXT_DOCUMENT_DID_OPEN)(did_open)
+    server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(did_change)
+    server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
+    server.feature(
+        types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=list(TRIGGERS))
+    )(completion)
+
+
+def initialize(ls: Server, params: types.InitializeParams) -> None:
+    """Note what the client brings; nothing slow, an editor waits."""
+    ls.initial_settings = params.initialization_options
+    ls.encoding = Encoding(ls.workspace.position_encoding)
+
+
+async def initialized(ls: Server, _: types.InitializedParams) -> None:
+    """Find out the settings, which may name a model, and load it."""
+    if ls.client_can("workspace.did_change_configuration.dynamic_registration"):
+        ls.start(_ask_to_be_told_of_changes(ls))
+    if not ls.client_can("workspace.configuration"):
+        ls.configure(None)
+        return
+    pulling = ls.start(ls.pull_settings())
+    await asyncio.wait({pulling}, timeout=SETTINGS_WAIT)
+    if not ls.configured.is_set():
+        LOG.warning("the client takes long to tell its settings; going on without them")
+        ls.configure(None)
+
+
+async def _ask_to_be_told_of_changes(ls: Server) -> None:
+    changes = types.Registration(
+        "codelm-settings",
+        types.WORKSPACE_DID_CHANGE_CONFIGURATION,
+        types.DidChangeConfigurationRegistrationOptions(SECTION),
+    )
+    try:
+        await ls.client_register_capability_async(types.RegistrationParams([changes]))
+    except JsonRpcException as error:
+        LOG.warning("the client won't tell of changed settings (error %s)", error.code)
+
+
+async def did_change_configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:
+    """Take over changed settings: asked for where the client answers that, else as they were sent."""
+    if ls.client_can("workspace.configuration"):
+        await ls.pull_settings()
+    elif isinstance(params.settings, Mapping) and SECTION in params.settings:
+        ls.configure(params.settings[SECTION])
+
+
+def shutdown(ls: Server, _: None) -> None:
+    """Stop working before anything else ends."""
+    ls.worker.stop()
+    ls.exit_status = 0
+
+
+def exit_(ls: Server, _: None) -> None:
+    """End the reading loop."""
+    ls.stopped.set()
+
+
+def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
+    """Keep the document."""
+    ls.documents[params.text_document.uri] = opened(params.text_document)
+
+
+def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
+    """Keep the document's next version."""
+    uri = params.text_document.uri
+    if (document := ls.documents.get(uri)) is None:
+        LOG.warning("a change of a document that is not open: %s", uri)
+        return
+    ls.documents[uri] = changed(document, params.text_document.version, params.content_changes, ls.encoding)
+
+
+def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
+    """Let the document go, and all work on it."""
+    ls.documents.pop(params.text_document.uri, None)
+    ls.worker.supersede(params.text_document.uri)
+
+
+async def completion(ls: Server, params: types.CompletionParams) -> types.CompletionList:
+    """Answer with what may follow at the cursor."""
+    # The document comes before the first await: a request carries no version, and the document moves on.
+    document, encoding = ls.documents.get(params.text_document.uri), ls.encoding
+    if document is None or document.language != "python":
+        return nothing()
+    await ls.configured.wait()
+    settings = ls.settings
+    if not (settings.enabled and settings.completion.enabled):
+        return nothing()
+    cursor = to_offset(document.lines, params.position, encoding)
+    try:
+        completions = await ls.worker.complete(document.snapshot, cursor, settings.completion)
+    except Cancelled:
+        return ask_again()
+    known = get_capability(
+        ls.client_capabilities, "text_document.completion.completion_item_kind.value_set", None
+    )
+    return to_completion_list(completions, document.lines, cursor, encoding, known or FIRST_KINDS)
