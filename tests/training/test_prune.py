@@ -1,0 +1,65 @@
+"""Smaller models: what is dropped, what it costs, and that rows still sum to one (test_model.py has that law)."""
+
+import models
+import numpy as np
+import pytest
+
+from codelm_train.count import to_model
+from codelm_train.evaluate import evaluate
+from codelm_train.prune import bytes_each, prune, quantise
+
+
+def ngrams(trie) -> list[int]:
+    return [len(level.words) for level in trie.levels]
+
+
+def perplexity(model) -> float:
+    ids, starts = models.encoded()
+    words = models.vocabulary().words
+    return evaluate(model, models.vocabulary(), words, ids[:3000], np.array([0, 3000]), every=100).all.perplexity
+
+
+@pytest.mark.parametrize("limit", [20_000, 60_000, 100_000])
+def test_the_size_asked_for_is_kept_and_nearly_used_up(limit):
+    trie, counted = models.estimated(5)
+    small = prune(trie, counted, max_bytes=limit)
+    size = sum(n * b for n, b in zip(ngrams(small), bytes_each(5, trie.size), strict=True))
+    assert 0.98 * limit < size <= limit
+
+
+def test_a_limit_that_everything_fits_in_drops_nothing():
+    trie, counted = models.estimated(3)
+    assert ngrams(prune(trie, counted, max_bytes=10**9)) == ngrams(trie)
+
+
+def test_single_words_stay_whatever_the_limit():
+    trie, counted = models.estimated(3)
+    assert ngrams(prune(trie, counted, max_bytes=0)) == [len(trie.levels[0].words), 0, 0]
+
+
+def test_cutoffs_drop_rare_ngrams_and_the_last_one_serves_all_longer_ones():
+    trie, counted = models.estimated(4)
+    kept = ngrams(prune(trie, counted, cutoffs=(0, 0, 1)))
+    assert kept[:2] == ngrams(trie)[:2]
+    assert kept[3] == np.count_nonzero(counted[3].adjusted > 1)
+    # A trigram seen once stays only where a longer one that is kept needs it.
+    needed = np.isin(np.arange(len(counted[2].words)), counted[3].parents[counted[3].adjusted > 1])
+    assert kept[2] == np.count_nonzero((counted[2].adjusted > 1) | needed)
+
+
+def test_the_least_useful_ngrams_go_first():
+    """At the same size, dropping by relative entropy costs less than dropping n-grams at random does."""
+    trie, counted = models.estimated(3)
+    by_worth = prune(trie, counted, max_bytes=40_000)
+    rng = np.random.default_rng(0)
+    shuffled = [
+        type(level)(level.words, level.parents, level.suffixes, rng.permutation(level.raw), level.adjusted)
+        for level in counted
+    ]
+    at_random = prune(trie, shuffled, max_bytes=40_000)
+    assert perplexity(to_model(by_worth)) < perplexity(to_model(at_random))
+
+
+def test_eight_bits_cost_little():
+    model = models.ngram(4)
+    assert perplexity(quantise(model)) == pytest.approx(perplexity(model), rel=0.02)

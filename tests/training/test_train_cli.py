@@ -1,0 +1,112 @@
+"""The ``codelm-train`` command, as it is typed."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from codelm_train.cli import main
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    """A folder with a few real modules."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    for module in (*stdlib.glob("json/*.py"), *stdlib.glob("email/[a-h]*.py")):
+        shutil.copy(module, folder)
+    return folder
+
+
+def told(capsys) -> tuple[str, str]:
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_step_by_step_from_a_folder_to_numbers(source, tmp_path, capsys):
+    corpus, words, model = (str(tmp_path / name) for name in ("corpus", "words.txt", "model"))
+    assert main(["corpus", str(source), "--out", corpus, "--validation-share", "0.2"]) == 0
+    assert main(["vocabulary", corpus, "--size", "300", "--out", words]) == 0
+    assert main(["ngram", corpus, "--vocabulary", words, "--order", "3", "--out", model]) == 0
+    told(capsys)
+    assert main(["evaluate", model, corpus, "--json"]) == 0
+    found = json.loads(told(capsys)[0])
+    assert set(found) == {
+        "tokens", "perplexity", "bits_per_token", "unknown_share", "top1", "top5", "mrr", "identifiers",
+    }  # fmt: skip
+    assert set(found["identifiers"]) == set(found) - {"identifiers"}
+    assert main(["evaluate", model, corpus]) == 0
+    table = told(capsys)[0]
+    assert "identifiers" in table
+    assert f"{found['perplexity']:.2f}" in table
+
+
+def test_already_tokenised_text_takes_the_place_of_a_corpus(tmp_path, capsys):
+    text = tmp_path / "text.txt"
+    text.write_text("a b c a b c a b\nb c a\n" * 20, encoding="utf-8")
+    assert main(["ngram", "--tokenised", str(text), "--order", "3", "--out", str(tmp_path / "model")]) == 0
+    told(capsys)
+    assert main(["evaluate", str(tmp_path / "model"), "--tokenised", str(text), "--json"]) == 0
+    assert json.loads(told(capsys)[0])["top1"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("corpus nowhere --out c", "nowhere: no such file or folder"),
+        ("corpus binary.py --out c", "binary.py"),
+        ("corpus rows.jsonl --out c", "rows.jsonl"),
+        ("corpus empty --out c", "empty"),
+        ("vocabulary nowhere --out v", "nowhere"),
+        ("vocabulary --out v", "either a CORPUS or --tokenised"),
+        ("vocabulary --tokenised text.txt --size 2 --out v", "leaves no room"),
+        ("ngram --tokenised text.txt --order 99 --out m", "order 99"),
+        ("ngram --tokenised text.txt --size big --out m", "'big' is no size"),
+        ("ngram --tokenised text.txt --size 1KB --out m", "doesn't fit into 1KB"),
+        ("ngram --tokenised text.txt --vocabulary text.txt --out m", "text.txt is not a vocabulary"),
+        ("ngram --tokenised missing.txt --out m", "missing.txt"),
+        ("ngram --tokenised binary.py --out m", "binary.py"),
+        ("evaluate nowhere --tokenised text.txt", "nowhere is not a model"),
+        ("run nowhere.toml --out r", "no such recipe: nowhere.toml"),
+        ("run text.txt --out r", "text.txt is not TOML"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it_and_status_2(tmp_path, monkeypatch, capsys, command, problem):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "binary.py").write_bytes(b"\x7fELF\x00\x00\xff\xfe")
+    (tmp_path / "rows.jsonl").write_text('{"code": "x = 1", "repo": "a", \n', encoding="utf-8")
+    (tmp_path / "text.txt").write_text("a b c\n", encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert main(command.split()) == 2
+    lines = [line for line in told(capsys)[1].splitlines() if not re.search(r"…$| in [\d.]+ s$", line)]
+    assert len(lines) == 1
+    assert lines[0].startswith("codelm-train: ")
+    assert problem in lines[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == before, "something half-written stayed"
+
+
+def test_an_interrupt_is_no_traceback(source, tmp_path, monkeypatch, capsys):
+    from codelm_train import build
+
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "build", interrupted)
+    assert main(["corpus", str(source), "--out", str(tmp_path / "c")]) == 130
+    assert "interrupted" in told(capsys)[1]
+
+
+def test_help_names_every_command():
+    told = subprocess.run(
+        [sys.executable, "-m", "codelm_train", "--help"],
+        capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "100"},
+    )  # fmt: skip
+    for command in ("corpus", "vocabulary", "ngram", "evaluate", "run"):
+        assert command in told.stdout

@@ -1,0 +1,160 @@
+"""From documents to words, on all cores.
+
+A document goes to a worker process as bytes and comes back as its distinct words and numbers into them, which
+is smaller and quicker to take apart than a list of words. Results come in the order of the documents.
+"""
+
+import io
+import multiprocessing
+import os
+import signal
+import textwrap
+import threading
+import tokenize
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import chain, islice
+
+import numpy as np
+import numpy.typing as npt
+
+from codelm.errors import CorpusError
+from codelm.lexer import words as words_of
+from codelm_train import filters
+from codelm_train.documents import Document, Dropped
+from codelm_train.duplicates import Hashes, band_keys, fingerprint, shingles, word_hashes
+
+BATCH = 400_000  # bytes of content per task, 0.2 s of work: what is sent and waited for does not show
+_ROW = 500  # what a row counts beside its length, so that a batch of short ones stays small
+_QUEUED = 3  # batches per worker ahead of the reader: enough to keep it busy, few enough to hold in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Lexed:
+    """The words of a document, T of them, W distinct."""
+
+    words: tuple[str, ...]
+    """(W,) by first occurrence."""
+    ids: npt.NDArray[np.uint32]
+    """(T,) each word's index in ``words``."""
+    fingerprint: bytes
+    """The same for two documents if and only if their words are."""
+    keys: Hashes
+    """(BANDS,) one of them the same, most likely, in documents with similar words."""
+
+
+Content = bytes | str | tuple[str, ...] | Dropped
+Job = tuple[str, Content]  # path, content
+
+
+def lex_all(documents: Iterable[Document], workers: int = 0) -> Iterator[tuple[Document, Lexed | Dropped]]:
+    """Yield each document with its words, or why it is left out.
+
+    ``workers`` processes work at it (0: as many as there are cores); less than two batches are done in this
+    one. Raises CorpusError if a worker dies.
+    """
+    batches = _batches(documents)
+    first = list(islice(batches, 2))
+    batches = chain(first, batches)
+    workers = workers or os.cpu_count() or 1
+    if len(first) < 2 or workers == 1:
+        for batch in batches:
+            yield from zip(batch, _lex_batch(list(map(_job, batch))), strict=True)
+        return
+    # Started afresh rather than forked: numpy's threads and a fork don't go together.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
+    pending: deque[tuple[list[Document], Future[list[Lexed | Dropped]]]] = deque()
+    try:
+        for batch in batches:
+            pending.append((batch, pool.submit(_lex_batch, list(map(_job, batch)))))
+            if len(pending) > _QUEUED * workers:
+                done, future = pending.popleft()
+                yield from zip(done, future.result(), strict=True)
+        for done, future in pending:
+            yield from zip(done, future.result(), strict=True)
+    except BrokenProcessPool as error:
+        raise CorpusError("a process that reads sources was killed; is there enough memory?") from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def lex(job: Job) -> Lexed | Dropped:
+    """Return the words of a document's content, or why it is left out."""
+    path, content = job
+    reason = filters.vendored(path) or filters.generated_name(path)
+    if reason:
+        return Dropped(reason)
+    if isinstance(content, bytes):
+        content = decoded(content)
+    elif isinstance(content, str) and content[:1] in (" ", "\t"):
+        content = textwrap.dedent(content)  # a method, cut out of its class
+    if isinstance(content, Dropped):
+        return content
+    if isinstance(content, str):
+        reason = filters.generated(content) or filters.minified(content) or filters.not_python(content)
+        if reason:
+            return Dropped(reason)
+        content = tuple(words_of(content))
+        reason = filters.data_like(content)
+    reason = reason or filters.empty(content)
+    return Dropped(reason) if reason else numbered(content)
+
+
+def decoded(content: bytes) -> str | Dropped:
+    """Return a file's text, by the encoding that it declares (PEP 263), or why it has none."""
+    if b"\0" in content:
+        return Dropped("binary")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return content.decode(encoding)
+    except (
+        SyntaxError,
+        UnicodeDecodeError,
+        LookupError,
+    ):  # an unknown encoding, or another than the declared one
+        return Dropped("undecodable")
+
+
+def numbered(words: tuple[str, ...]) -> Lexed:
+    """Return a document's words with what finds duplicates of it."""
+    numbers: dict[str, int] = {}
+    ids = np.fromiter((numbers.setdefault(word, len(numbers)) for word in words), np.uint32, len(words))
+    distinct = tuple(numbers)
+    return Lexed(distinct, ids, fingerprint(words), band_keys(shingles(word_hashes(distinct)[ids])))
+
+
+def _lex_batch(jobs: list[Job]) -> list[Lexed | Dropped]:
+    return [lex(job) for job in jobs]
+
+
+def _job(document: Document) -> Job:
+    return document.path, document.content
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    batch: list[Document] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += _ROW + (0 if isinstance(document.content, Dropped) else len(document.content))
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _begin() -> None:
+    """Prepare a worker: it leaves the terminal's interrupt to its parent, and does not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # a killed parent closes no queue, so the worker would wait for ever

@@ -1,0 +1,155 @@
+"""A recipe: everything that makes a checkpoint, as one TOML file, and running it.
+
+Each step leaves a folder or a file, and a stamp that says what it was made from. A step whose stamp still fits is
+skipped, so an interrupted run goes on where it was, and a changed recipe redoes only what depends on the change.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cattrs
+
+from codelm import __version__
+from codelm.checkpoint import FORMAT as CHECKPOINT_FORMAT
+from codelm.errors import UsageError
+from codelm.folder import replace_file
+from codelm.vocabulary import DEFAULT_SIZE
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class CorpusRecipe:
+    """Where the code comes from (``[corpus]``)."""
+
+    sources: tuple[str, ...]
+    """Folders, ``stdlib``, package lists and CodeSearchNet rows; relative to the recipe's folder."""
+    validation_share: float = 0.05
+    """About how much to keep for validation where the sources don't say."""
+    code_tokens: bool = False
+    """Take the words of CodeSearchNet rows as they are."""
+
+
+@dataclass(frozen=True)
+class VocabularyRecipe:
+    """Which words have an id (``[vocabulary]``)."""
+
+    size: int = DEFAULT_SIZE
+    """How many, the special ones included; 0: all."""
+    min_count: int = 1
+    """How often a word must have been seen."""
+
+
+@dataclass(frozen=True)
+class NGramRecipe:
+    """The n-gram model (``[ngram]``)."""
+
+    order: int = 5
+    """The length of the longest n-grams."""
+    prune: tuple[int, ...] = ()
+    """Drop n-grams with at most so many occurrences, a number for each length; the last serves all longer ones."""
+    size: str = ""
+    """The greatest size of the checkpoint, such as "10MB"; empty: nothing is dropped and nothing is rounded."""
+
+
+@dataclass(frozen=True)
+class EvaluateRecipe:
+    """The measurement (``[evaluate]``)."""
+
+    split: str = "validation"
+    """The split to measure on."""
+    every: int = 1
+    """Rank each n-th token only."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe."""
+
+    name: str
+    """What the checkpoint is called."""
+    corpus: CorpusRecipe
+    vocabulary: VocabularyRecipe = field(default_factory=VocabularyRecipe)
+    ngram: NGramRecipe = field(default_factory=NGramRecipe)
+    evaluate: EvaluateRecipe = field(default_factory=EvaluateRecipe)
+
+
+def read_recipe(file: Path) -> Recipe:
+    """Read a recipe. Raises UsageError, naming the file and what is wrong in it."""
+    try:
+        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the recipe {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not TOML: {error}") from error
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    try:
+        return converter.structure(raw, Recipe)
+    except cattrs.BaseValidationError as error:
+        raise UsageError(f"{file}: {'; '.join(cattrs.transform_error(error))}") from error
+
+
+class Steps:
+    """The steps of one run, in one folder, with their stamps."""
+
+    def __init__(self, folder: Path):
+        """Take the folder that the run is in. Raises UsageError when its stamps can't be read."""
+        self._file = folder / "steps.json"
+        self._made: dict[str, str] = {}
+        if self._file.exists():
+            try:
+                made = json.loads(self._file.read_text(encoding="utf-8"))
+                self._made = {str(step): str(stamp) for step, stamp in made.items()}
+            except (ValueError, AttributeError) as error:
+                raise UsageError(f"{self._file} is broken ({error}); remove it to run every step again") from error
+
+    def run(self, step: str, output: Path, made_from: Mapping[str, Any], make: Callable[[], None]) -> bool:
+        """Make ``output`` by ``make()`` unless it is there and was made from the same; return whether it was made."""
+        stamp = _stamp(made_from)
+        if output.exists() and self._made.get(step) == stamp:
+            return False
+        # A stamp is written only behind its step: a run that is killed in between does the step again.
+        self._made.pop(step, None)
+        make()
+        self._made[step] = stamp
+        self._write()
+        return True
+
+    def stamp(self, step: str) -> str:
+        """Return the stamp of a step that was run."""
+        return self._made[step]
+
+    def _write(self) -> None:
+        replace_file(self._file, json.dumps(self._made, indent=1) + "\n")
+
+
+Part = CorpusRecipe | VocabularyRecipe | NGramRecipe | EvaluateRecipe
+
+
+def made_from(part: Part, *inputs: str) -> dict[str, Any]:
+    """Return what a step was made from: its part of the recipe, the stamps of its inputs, and this version."""
+    return {"recipe": asdict(part), "inputs": inputs, "codelm": __version__, "format": CHECKPOINT_FORMAT}
+
+
+def fingerprint(sources: list[Path | str]) -> str:
+    """Return a hash that changes when a file of the sources does (its size or time of change; a list's content)."""
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(str(source).encode())
+        if isinstance(source, str):
+            continue
+        files = sorted(source.rglob("*.py")) if source.is_dir() else [source]
+        for file in files:
+            if file.is_file():
+                status = file.stat()
+                digest.update(f"\0{file}\0{status.st_size}\0{status.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _stamp(made_from: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

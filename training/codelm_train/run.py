@@ -1,0 +1,110 @@
+"""Running a recipe: corpus → vocabulary → n-grams → evaluation → checkpoint, each step only when it is needed."""
+
+import json
+from pathlib import Path
+
+from codelm import checkpoint
+from codelm.errors import UsageError
+from codelm.folder import replace_file
+from codelm.vocabulary import Vocabulary, most_frequent
+from codelm_train import build, ngram
+from codelm_train.card import card
+from codelm_train.corpus import open_corpus
+from codelm_train.encode import word_counts
+from codelm_train.evaluate import Evaluation, evaluate
+from codelm_train.progress import Progress, silent
+from codelm_train.recipe import RECIPES, Recipe, Steps, fingerprint, made_from, read_recipe
+from codelm_train.sources import STDLIB
+from codelm_train.split import TRAIN
+
+
+def run(name: str, out: Path, *, cache: Path = build.DEFAULT_CACHE, progress: Progress = silent) -> Path:
+    """Run a recipe, a file or the name of one that codelm brings along, in the folder ``out``.
+
+    Returns the folder of the checkpoint, ``out/checkpoint``. Raises CodelmError.
+    """
+    file = find_recipe(name)
+    recipe = read_recipe(file)
+    steps = Steps(out)
+    _corpus(recipe, file.parent, out, steps, cache, progress)
+    _vocabulary(recipe, out, steps)
+    _ngram(recipe, out, steps, progress)
+    _evaluation(recipe, out, steps, progress)
+    _checkpoint(recipe, name, out, steps)
+    return out / "checkpoint"
+
+
+def find_recipe(name: str) -> Path:
+    """Return the file of a recipe. Raises UsageError, naming the recipes that there are."""
+    file = Path(name)
+    if file.is_file():
+        return file
+    known = RECIPES / f"{name}.toml"
+    if known.is_file():
+        return known
+    names = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.toml")))
+    raise UsageError(f"no such recipe: {name}; name a .toml file, or one of: {names}")
+
+
+def _corpus(recipe: Recipe, home: Path, out: Path, steps: Steps, cache: Path, progress: Progress) -> None:
+    part = recipe.corpus
+    sources = [source if source == STDLIB else home / source for source in part.sources]
+    options = build.Options(code_tokens=part.code_tokens, validation_share=part.validation_share)
+
+    def make() -> None:
+        build.build(sources, out / "corpus", options, cache=cache, progress=progress)
+
+    steps.run("corpus", out / "corpus", made_from(part, fingerprint(sources)), make)
+
+
+def _vocabulary(recipe: Recipe, out: Path, steps: Steps) -> None:
+    def make() -> None:
+        corpus = open_corpus(out / "corpus")
+        counts = word_counts(corpus, corpus.split(TRAIN))
+        vocabulary = most_frequent(counts, recipe.vocabulary.size, recipe.vocabulary.min_count)
+        replace_file(out / "vocabulary.txt", vocabulary.text())
+
+    steps.run("vocabulary", out / "vocabulary.txt", made_from(recipe.vocabulary, steps.stamp("corpus")), make)
+
+
+def _ngram(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
+    def make() -> None:
+        corpus = open_corpus(out / "corpus")
+        vocabulary = Vocabulary.read(out / "vocabulary.txt")
+        model = ngram.train(corpus, vocabulary, recipe.ngram, progress)
+        checkpoint.save(
+            out / "ngram", model, vocabulary, name=recipe.name, stream=corpus.stream, facts=ngram.facts(corpus)
+        )
+
+    steps.run("ngram", out / "ngram", made_from(recipe.ngram, steps.stamp("vocabulary")), make)
+
+
+def _evaluation(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
+    part = recipe.evaluate
+
+    def make() -> None:
+        corpus, trained = open_corpus(out / "corpus"), checkpoint.load(out / "ngram")
+        split = corpus.split(part.split)
+        found = evaluate(
+            trained.model, trained.vocabulary, corpus.lexicon.words, split.ids, split.starts,
+            every=part.every, progress=progress,
+        )  # fmt: skip
+        replace_file(out / "evaluation.json", json.dumps(found.as_json(), indent=1) + "\n")
+
+    steps.run("evaluation", out / "evaluation.json", made_from(part, steps.stamp("ngram")), make)
+
+
+def _checkpoint(recipe: Recipe, name: str, out: Path, steps: Steps) -> None:
+    def make() -> None:
+        trained = checkpoint.load(out / "ngram")
+        quality = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+        facts = {**trained.facts, "quality": {"split": recipe.evaluate.split, **quality}}
+        text = card(
+            recipe.name, f"codelm-train run {name}", trained.model, facts, Evaluation.from_json(quality)
+        )
+        checkpoint.save(
+            out / "checkpoint", trained.model, trained.vocabulary,
+            name=recipe.name, stream=trained.stream, facts=facts, card=text,
+        )  # fmt: skip
+
+    steps.run("checkpoint", out / "checkpoint", made_from(recipe.evaluate, steps.stamp("evaluation"), name), make)

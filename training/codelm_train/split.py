@@ -1,0 +1,63 @@
+"""Which documents a model learns from, and which are kept to measure it.
+
+The split is by project wherever there are projects enough: files of one project share names and habits, and a
+model that has seen half of a project looks better on the other half than it is on code that it never saw
+(Allamanis, "The adverse effects of code duplication in machine learning models of code", 2019).
+"""
+
+from collections.abc import Sequence
+from hashlib import sha1
+
+from codelm.errors import CorpusError
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = (TRAIN, VALIDATION, TEST)
+FEWEST_PROJECTS = 5  # with fewer, one is too large a part to give away, or too odd to measure on
+
+_NAMES = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
+
+
+def split_named(name: str) -> str:
+    """Return the split that a source calls ``name``: train, val, valid, validation or test."""
+    if name.strip().lower() not in _NAMES:
+        raise CorpusError(f"{name!r} is no split: use one of {', '.join(_NAMES)}")
+    return _NAMES[name.strip().lower()]
+
+
+def assign(documents: Sequence[tuple[str, str, str | None]], share: float) -> list[str]:
+    """Return the split of each document, given as (project, path, the split that its source says or None).
+
+    What a source says is kept. If some source says validation or test, all the rest is for training.
+    Otherwise about ``share`` of the rest is for validation: whole projects where there are at least five,
+    else files.
+    """
+    undecided = [(project, path) for project, path, split in documents if split is None]
+    if share <= 0 or any(split in (VALIDATION, TEST) for _, _, split in documents):
+        held_out = set()
+    elif len({project for project, _ in undecided}) >= FEWEST_PROJECTS:
+        projects = held_out_projects({project for project, _ in undecided}, share)
+        held_out = {document for document in undecided if document[0] in projects}
+    else:
+        held_out = {(project, path) for project, path in undecided if file_is_held_out(path, share)}
+        if len(held_out) == len(set(undecided)):
+            held_out = set()  # one or two files: a model needs them more than a measurement
+    return [split or (VALIDATION if (project, path) in held_out else TRAIN) for project, path, split in documents]
+
+
+def held_out_projects(projects: set[str], share: float) -> set[str]:
+    """Return about ``share`` of ``projects``, at least one and never all: the first by the SHA-1 of their
+    names.
+
+    The rank of a name does not change when other projects come or go.
+    """
+    ranked = sorted(projects, key=lambda name: sha1(_bytes(name)).digest())
+    return set(ranked[: min(max(1, round(share * len(ranked))), len(ranked) - 1)])
+
+
+def file_is_held_out(path: str, share: float) -> bool:
+    """Say whether the file at ``path`` (relative to its project) belongs to the ``share`` for validation."""
+    return int(sha1(_bytes(path)).hexdigest()[:8], 16) % round(1 / share) == 0
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")  # a file name may hold bytes that are no UTF-8
