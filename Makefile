@@ -15,10 +15,7 @@ CODE := server training tests
 .PHONY: run test lint format bench clean
 
 run: $(RUN)/installed
-	@$(RUN)/bin/codelm-lsp check
-	@echo
-	@echo "editor-config/sample.py, line 14, behind \`return json.\`:"
-	@$(RUN)/bin/codelm-lsp complete editor-config/sample.py:14:21 --limit 8
+	@$(RUN)/bin/codelm-lsp check editor-config/sample.py:14:29
 
 test: $(DEV)/installed
 	$(BIN)/python -m pytest

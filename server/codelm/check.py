@@ -6,11 +6,11 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from codelm import __version__, checkpoint
+from codelm import __version__, checkpoint, terminal
 from codelm.checkpoint import Checkpoint
 from codelm.lsp.client import Answer, ask
 
-# The cursor is behind the last character.
+# Where no file is named; the cursor is behind the last character.
 SAMPLE = """\
 import os
 
@@ -24,9 +24,13 @@ _PACKAGES = ("numpy", "pygls", "lsprotocol")
 def check(args: argparse.Namespace) -> int:
     """Print what ``args`` asks for; the completions come from a server process of their own, as an editor's do."""
     model = checkpoint.load(Path(args.model).expanduser() if args.model else checkpoint.BUNDLED)
-    lines = SAMPLE.split("\n")
-    answer = ask(SAMPLE, len(lines) - 1, len(lines[-1]), args.model)
-    facts = _facts(model, answer)
+    text, line, column = SAMPLE, SAMPLE.count("\n") + 1, len(SAMPLE.rpartition("\n")[2]) + 1
+    if args.where:
+        file, line, column = terminal.place(args.where)
+        text = terminal.read(file)
+        terminal.offset_of(text, line, column, args.where)  # raises where there is no such place
+    answer = ask(text, line - 1, column - 1, args.model)
+    facts = {**_facts(model, answer), "sample": text.split("\n")[line - 1][: column - 1].strip() + "|"}
     print(json.dumps(facts) if args.json else _text(facts))
     return 0
 
@@ -67,6 +71,6 @@ def _text(facts: dict[str, object]) -> str:
         f"server    answers `initialize` after {times['initialize']:.0f} ms, "
         f"the first completion after {times['first completion']:.0f} ms",
         f"time      {times['completion']:.1f} ms for a completion",
-        f"sample    {SAMPLE.rpartition(chr(10))[2].strip()}|",
-        f"          {', '.join(completions[:8])} …",
+        f"sample    {facts['sample']}",
+        *(f"          {label}" for label in completions[:8]),
     ])  # fmt: skip

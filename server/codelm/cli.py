@@ -118,6 +118,12 @@ def _parser() -> argparse.ArgumentParser:
         help="say what is installed, which model is loaded and how long one completion takes",
         description="Say what is installed, which model is loaded and how long one completion takes.",
     )
+    check.add_argument(
+        "where",
+        nargs="?",
+        metavar="FILE:LINE:COLUMN",
+        help="the place to complete at (default: in a sample of its own)",
+    )
     for command in (complete, check):
         command.add_argument("--json", action="store_true", help="print one JSON object")
         # Suppressed: else its default would undo a --model before the command's name.

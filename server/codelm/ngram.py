@@ -194,7 +194,8 @@ class NGram:
             allowed = allowed[allowed < self.size]
             few = len(allowed) <= _FEW_ALLOWED
             best = allowed[_top(self._probabilities(nodes, allowed) if few else self._row(nodes)[allowed], k)]
-        return best[best != PAD]
+        found: Ids = best[best != PAD]
+        return found
 
     # --- derived when opened ------------------------------------------------------------------------------
 

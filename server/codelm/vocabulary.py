@@ -15,7 +15,8 @@ that does not print are escaped (``\\\\``, ``\\n``, ``\\u000c``), so that a line
 
 import hashlib
 import re
-from bisect import bisect_left
+import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from keyword import iskeyword
@@ -30,6 +31,7 @@ PAD, UNK, EOS = 0, 1, 2
 SPECIAL_WORDS = ("[PAD]", "[UNK]", "[EOS]")
 DEFAULT_SIZE = 40_000
 _HEADER = "codelm vocabulary 1"
+_LONGEST_COUNT = 18  # digits
 
 
 class Vocabulary:
@@ -38,7 +40,7 @@ class Vocabulary:
     def __init__(self, words: Sequence[str], counts: Sequence[int] | None = None):
         """Take all words, the special ones first, and how often each was seen in training (0 when unknown).
 
-        Raises VocabularyError when the special words are not first or a word stands twice.
+        Raises VocabularyError when the special words are not first, or a word is empty or stands twice.
         """
         self.words = tuple(words)
         self.counts = tuple(counts) if counts is not None else (0,) * len(self.words)
@@ -48,6 +50,8 @@ class Vocabulary:
         if len(self._ids) < len(self.words):
             twice = next(word for number, word in enumerate(self.words) if self._ids[word] != number)
             raise VocabularyError(f"the word {twice!r} stands twice in the vocabulary")
+        if "" in self._ids:
+            raise VocabularyError("an empty word stands in the vocabulary")
         if len(self.counts) != len(self.words):
             raise VocabularyError(f"{len(self.words)} words but {len(self.counts)} counts")
 
@@ -87,11 +91,14 @@ class Vocabulary:
         return [folded for folded, _ in pairs], np.array([number for _, number in pairs], dtype=np.int64)
 
     def beginning_with(self, prefix: str) -> Ids:
-        """Return the sorted ids of the words that begin with ``prefix``, upper and lower case alike."""
+        """Return the sorted ids of the words that begin with ``prefix``, upper and lower case alike.
+
+        The special words are not among them.
+        """
         folded, ids = self._folded
         wanted = prefix.casefold()
         first = bisect_left(folded, wanted)
-        last = bisect_left(folded, wanted + "\U0010ffff", lo=first)
+        last = bisect_right(folded, wanted, lo=first, key=lambda word: word[: len(wanted)])
         return np.sort(ids[first:last])
 
     @cached_property
@@ -118,17 +125,29 @@ class Vocabulary:
             raise VocabularyError(f"{path} is not a vocabulary that this codelm reads: line 1 is not '{_HEADER}'")
         if not lines or lines.pop():
             raise VocabularyError(f"{path} is cut short: its last line has no end")
-        words, counts = [], []
+        places: dict[str, int] = {}
+        counts = []
         for number, line in enumerate(lines, 2):
-            count, tab, word = line.partition("\t")
-            if not tab or not word or not count.isascii() or not count.isdecimal():
-                raise VocabularyError(f"{path}, line {number}: expected 'count<TAB>word'")
-            words.append(unescape(word))
-            counts.append(int(count))
+            try:
+                word, count = _parsed(line)
+            except ValueError as error:
+                raise VocabularyError(f"{path}, line {number}: {error}") from None
+            if word in places:
+                raise VocabularyError(f"{path}, line {number}: the word {word!r} stands in line {places[word]} already")
+            places[word] = number
+            counts.append(count)
         try:
-            return cls(words, counts)
+            return cls(tuple(places), counts)
         except VocabularyError as error:
-            raise VocabularyError(f"{path}: {error}") from None
+            raise VocabularyError(f"{path}, line 2: {error}") from None
+
+
+def _parsed(line: str) -> tuple[str, int]:
+    """Return the word and the count of a line of a vocabulary's file. Raises ValueError."""
+    count, _, word = line.partition("\t")
+    if not (word and count.isdecimal() and count.isascii() and len(count) <= _LONGEST_COUNT):
+        raise ValueError("expected 'count<TAB>word'")
+    return unescape(word), int(count)
 
 
 def most_frequent(counts: Mapping[str, int], size: int = DEFAULT_SIZE, min_count: int = 1) -> Vocabulary:
@@ -176,12 +195,14 @@ class SessionVocabulary:
     def word(self, number: int) -> str:
         """Return the word of an id. Raises IndexError when no word has it."""
         size = len(self.base)
+        if not 0 <= number < len(self):
+            raise IndexError(f"no word has the id {number}")
         return self.base.words[number] if number < size else self._added[number - size]
 
 
-_ESCAPED = re.compile(r"\\(?:\\|n|r|t|u([0-9a-f]{4})|U([0-9a-f]{8}))")
+_ESCAPED = re.compile(r"\\(?:([\\nrt])|u([0-9a-f]{4})|U([0-9a-f]{8}))?")
 _SHORT_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_SHORT_CHARACTERS = {escaped: character for character, escaped in _SHORT_ESCAPES.items()}
+_SHORT_CHARACTERS = {escaped[1]: character for character, escaped in _SHORT_ESCAPES.items()}
 
 
 def escape(word: str) -> str:
@@ -192,10 +213,8 @@ def escape(word: str) -> str:
 
 
 def unescape(escaped: str) -> str:
-    """Return the word that ``escape`` made ``escaped`` of."""
-    if "\\" not in escaped:
-        return escaped
-    return _ESCAPED.sub(_character, escaped)
+    """Return the word that ``escape`` made ``escaped`` of. Raises ValueError when a backslash escapes nothing."""
+    return _ESCAPED.sub(_character, escaped) if "\\" in escaped else escaped
 
 
 def _numeric_escape(character: str) -> str:
@@ -204,8 +223,10 @@ def _numeric_escape(character: str) -> str:
 
 
 def _character(match: re.Match[str]) -> str:
-    digits = match[1] or match[2]
-    if digits is None:
-        return _SHORT_CHARACTERS[match[0]]
-    code = int(digits, 16)
-    return chr(code) if code <= 0x10FFFF else match[0]
+    short, *digits = match.groups()
+    if short:
+        return _SHORT_CHARACTERS[short]
+    code = int(digits[0] or digits[1] or "ffffffff", 16)
+    if code > sys.maxunicode:
+        raise ValueError(f"the backslash at {match.start()} characters into the word escapes nothing")
+    return chr(code)

@@ -98,7 +98,7 @@ def model(texts: list[str]) -> None:
 
     completer = Completer(bundled)
     text = texts[0]
-    places = [at for at in range(20_000, 40_000, 997)]
+    places = list(range(20_000, 40_000, 997))
 
     def popups(*, multi_token: bool) -> None:
         for version, at in enumerate(places):

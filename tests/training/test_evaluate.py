@@ -51,7 +51,7 @@ def test_every_number_is_the_one_computed_by_hand():
 
 
 def test_two_to_the_bits_is_e_to_the_nats():
-    ids, starts = models.encoded()
+    ids, _ = models.encoded()
     found = evaluate(models.ngram(3), models.vocabulary(), models.vocabulary().words, ids[:500], np.array([0, 500]))
     assert 2**found.all.bits_per_token == pytest.approx(found.all.perplexity)
 

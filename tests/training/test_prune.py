@@ -14,7 +14,7 @@ def ngrams(trie) -> list[int]:
 
 
 def perplexity(model) -> float:
-    ids, starts = models.encoded()
+    ids, _ = models.encoded()
     words = models.vocabulary().words
     return evaluate(model, models.vocabulary(), words, ids[:3000], np.array([0, 3000]), every=100).all.perplexity
 

@@ -1,6 +1,5 @@
 """Recipes: from sources to an evaluated checkpoint, resumed where they were interrupted."""
 
-import json
 import shutil
 import sysconfig
 from pathlib import Path

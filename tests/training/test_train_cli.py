@@ -13,6 +13,7 @@ import pytest
 
 from codelm_train.cli import main
 
+
 @pytest.fixture
 def source(tmp_path) -> Path:
     """A folder with a few real modules."""

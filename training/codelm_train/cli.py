@@ -231,8 +231,9 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _add_corpus_or_text(command: argparse.ArgumentParser) -> None:
     command.add_argument("corpus", type=Path, nargs="?", metavar="CORPUS", help="a folder that `corpus` made")
     command.add_argument(
-        "--tokenised", type=Path, metavar="FILE", help="instead of CORPUS: text, a sequence a line, blanks between words"
-    )
+        "--tokenised", type=Path, metavar="FILE",
+        help="instead of CORPUS: text, one sequence a line, words between blanks",
+    )  # fmt: skip
 
 
 def _add_cache(command: argparse.ArgumentParser) -> None:
