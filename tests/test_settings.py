@@ -13,9 +13,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
-NAMES = st.sampled_from(
-    ["enabled", "model", "completion", "maxItems", "deadline", "multiToken", "trace", "x\n"]
-)
+NAMES = st.sampled_from(["enabled", "model", "completion", "maxItems", "deadline", "multiToken", "trace", "x\n"])
 
 
 @pytest.mark.parametrize("nothing", [None, {}, {"completion": None}, {"completion": {"maxItems": None}}])

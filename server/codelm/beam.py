@@ -6,7 +6,7 @@ them with one ``step`` of the model. Greedy search is a beam of one.
 
 import math
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,20 +20,27 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """Words that may come next: ``ids``, the log probability of each after those before it, and whether it ended."""
+    """Words that may come next: ``ids``, and the log probability of each after those before it."""
 
     ids: tuple[int, ...]
     log_probs: tuple[float, ...]
     ended: bool = False
+    """Whether the line ends behind the words, rather than being cut there."""
+    end_log_prob: float = 0.0
+    """The log probability of that end; 0 for a line that was cut."""
 
     @property
     def log_prob(self) -> float:
-        """The log probability of the whole."""
-        return sum(self.log_probs)
+        """The log probability of the whole, its end included."""
+        return sum(self.log_probs) + self.end_log_prob
 
     def followed_by(self, word: int, log_prob: float) -> "Hypothesis":
         """Return the hypothesis with one more word."""
         return Hypothesis((*self.ids, word), (*self.log_probs, log_prob))
+
+    def ending(self, log_prob: float) -> "Hypothesis":
+        """Return the hypothesis that nothing more follows."""
+        return Hypothesis(self.ids, self.log_probs, ended=True, end_log_prob=log_prob)
 
 
 def never() -> bool:
@@ -62,41 +69,48 @@ def lines(
 ) -> list[Hypothesis]:
     """Lengthen each of the words ``first`` (F,), with their log probabilities, until a word of ``ends`` comes.
 
-    Returns hypotheses of at most ``longest`` words, the most probable first; the word that ended one is not in it.
-    Those that had no end by the ``deadline`` (``time.monotonic()`` seconds) or at the greatest length are returned
-    as they stand. Raises Cancelled as soon as ``cancelled()`` says so.
+    Returns different hypotheses of at most ``longest`` words, the most probable first; the word that ended one is not
+    in it, and it does not matter which of ``ends`` it was: their probabilities are added. Those that had no end by
+    the ``deadline`` (``time.monotonic()`` seconds) or at the greatest length are returned as they stand. Raises
+    Cancelled as soon as ``cancelled()`` says so: it is asked before each step of the model.
     """
     live = [Hypothesis((int(w),), (float(p),)) for w, p in zip(first, first_scores, strict=True)]
-    if not live:
-        return []
     ended: list[Hypothesis] = []
-    state = model.step(state, np.zeros(len(first), np.int64), first)
+    rows = [0] * len(live)
     for _ in range(longest - 1):
         if cancelled():
             raise Cancelled
-        if time.monotonic() >= deadline:
+        if not live or time.monotonic() >= deadline:
             break
+        words = [hypothesis.ids[-1] for hypothesis in live]
+        state = model.step(state, np.array(rows, np.int64), np.array(words, np.int64))
         ids = model.propose(state, beams)
         scores = model.score(state, np.maximum(ids, 0))
-        longer = sorted(
-            (
-                (live[row].log_prob + float(scores[row, column]), row, int(ids[row, column]), float(scores[row, column]))
-                for row, column in zip(*np.nonzero(ids >= 0), strict=True)
-            ),
-            key=lambda candidate: (-candidate[0], candidate[1], candidate[2]),
-        )
-        following: list[tuple[int, int, float]] = []
-        for _, row, word, log_prob in longer[: 2 * beams]:
-            if word in ends:
-                hypothesis = live[row]
-                ended.append(Hypothesis(hypothesis.ids, hypothesis.log_probs, ended=True))
-            elif len(following) < beams:
-                following.append((row, word, log_prob))
-        if not following:
-            live = []
-            break
-        rows = np.array([row for row, _, _ in following], np.int64)
-        words = np.array([word for _, word, _ in following], np.int64)
-        state = model.step(state, rows, words)
-        live = [live[row].followed_by(word, log_prob) for row, word, log_prob in following]
+        longer = _longer(live, ids.tolist(), scores.tolist(), ends)
+        rows, live = [], []
+        for hypothesis, row in longer:
+            if hypothesis.ended:
+                ended.append(hypothesis)
+                continue
+            live.append(hypothesis)
+            rows.append(row)
+            if len(live) == beams:
+                break
     return sorted([*ended, *live], key=lambda hypothesis: -hypothesis.log_prob)
+
+
+def _longer(
+    live: Sequence[Hypothesis], ids: Sequence[Sequence[int]], scores: Sequence[Sequence[float]], ends: Set[int]
+) -> list[tuple[Hypothesis, int]]:
+    """Return what each hypothesis may become with one more word or its end, best first, and the row it comes from."""
+    longer: list[tuple[Hypothesis, int]] = []
+    for row, hypothesis in enumerate(live):
+        end = -math.inf
+        for word, log_prob in zip(ids[row], scores[row], strict=True):
+            if word in ends:
+                end = float(np.logaddexp(end, log_prob))
+            elif word >= 0:
+                longer.append((hypothesis.followed_by(word, log_prob), row))
+        if end > -math.inf:
+            longer.append((hypothesis.ending(end), row))
+    return sorted(longer, key=lambda candidate: -candidate[0].log_prob)

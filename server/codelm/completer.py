@@ -262,4 +262,3 @@ def _kind_of(word: str, is_called: bool, line: Sequence[str]) -> CompletionKind:
     if is_called:
         return CompletionKind.METHOD if after_dot else CompletionKind.FUNCTION
     return CompletionKind.FIELD if after_dot else CompletionKind.VARIABLE
-

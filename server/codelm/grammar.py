@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from keyword import kwlist, softkwlist
+from keyword import kwlist
 
 from codelm.layout import is_value
 from codelm.lexer import DEDENT, INDENT, NEWLINE, STATEMENT_KEYWORDS
@@ -12,6 +12,11 @@ _NEVER_FIRST = frozenset(["and", "or", "in", "is", "as"])
 # Keywords that may stand behind a value, in an expression or a clause.
 _AFTER_VALUE = frozenset(["and", "or", "not", "in", "is", "if", "else", "for", "async", "as", "from", "import"])
 _NAME_FOLLOWS = frozenset(["def", "class", "as", "global", "nonlocal", "import"])
+
+
+# Names that are keywords where a statement begins: an operand follows at once. (keyword.softkwlist lacks "type" in
+# Python 3.11, and what is completed may be written for a later one.)
+_SOFT_KEYWORDS = frozenset(["match", "case", "type"])
 
 
 class Expected(Enum):
@@ -28,14 +33,15 @@ def expected(words: Sequence[str]) -> tuple[Expected, frozenset[str]]:
     if last in _LINE_STARTS:
         return Expected.ANY, _NEVER_FIRST
     line = line_of(words)
+    if last in (".", "...") and line[0] == "from" and "import" not in line:
+        return Expected.ANY, frozenset(kwlist) - {"import"}
     if last == ".":
-        after_from = line[0] == "from" and "import" not in line
-        return (Expected.ANY, frozenset(kwlist) - {"import"}) if after_from else (Expected.NAME, frozenset())
+        return Expected.NAME, frozenset()
     if last in _NAME_FOLLOWS:
         return Expected.NAME, frozenset()
     if is_value(last):
-        if last in softkwlist and len(line) == 1:
-            return Expected.ANY, frozenset()
+        if last in _SOFT_KEYWORDS and (len(line) == 1 or line[-2] == ":"):
+            return Expected.ANY, STATEMENT_KEYWORDS
         return Expected.KEYWORD, frozenset(kwlist) - _AFTER_VALUE
     if last in (":", "async"):
         return Expected.ANY, frozenset()

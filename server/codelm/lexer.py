@@ -369,10 +369,14 @@ def words(text: str) -> list[str]:
 
 def words_of(tokens: Iterable[Token]) -> Iterator[str]:
     """Yield the words of tokens: without comments, blanks, and lines that are nothing but strings (docstrings)."""
+    blank, comment, name, operator = Kind.BLANK, Kind.COMMENT, Kind.NAME, Kind.OPERATOR
     held: list[str] = []  # strings that began a line: a docstring, unless something else follows them
     line_begins = True
     for kind, text, _ in tokens:
-        if kind is Kind.BLANK or kind is Kind.COMMENT:
+        if kind is blank or kind is comment:
+            continue
+        if not line_begins and (kind is name or kind is operator):
+            yield text  # what the rest would do too; half of all tokens are these
             continue
         if line_begins and kind is Kind.STRING:
             held.append(word_of(kind, text))

@@ -10,7 +10,8 @@ The file is text, one word a line, and says what it is in its first line::
     988120	(
 
 A line is ``count<TAB>word``; the id is the line's place, from 0, after the first. A backslash and any character
-that does not print are escaped (``\\\\``, ``\\n``, ``\\u000c``), so that a line is always one word.
+that does not print are escaped (``\\\\``, ``\\n``, ``\\u000c``), so that a line is always one word. A backslash that
+escapes nothing is an error, and so is a word that stands twice, however it is escaped.
 """
 
 import hashlib

@@ -39,9 +39,7 @@ class FakeCompleter:
     def __init__(self, model: str) -> None:
         self.model = model
 
-    def complete(
-        self, snapshot: Snapshot, offset: int, *, limit, multi_token, deadline, cancelled
-    ) -> Completions:
+    def complete(self, snapshot: Snapshot, offset: int, *, limit, multi_token, deadline, cancelled) -> Completions:
         before = snapshot.text[:offset].splitlines()[-1] if offset else ""
         word = before.split(" ")[-1]
         tell("started", snapshot.version)

@@ -56,9 +56,7 @@ def test_lines_end_with_line_feeds_and_carriage_returns_only(text):
         starts.append(starts[-1] + len(line))
     index = Lines.of(text)
     assert index.starts() == starts
-    assert [text[index.start(n) : index.end(n)] for n in range(len(index))] == [
-        line.rstrip("\r\n") for line in lines
-    ]
+    assert [text[index.start(n) : index.end(n)] for n in range(len(index))] == [line.rstrip("\r\n") for line in lines]
 
 
 @given(TEXTS, ENCODINGS)
@@ -109,9 +107,7 @@ def test_units_of_one_line():
 
 def completion_list(text: str, *items: str, start: int, complete: bool = True, **options):
     """Complete at the end of ``text`` with plain variables."""
-    completions = Completions(
-        tuple(Completion(item, CompletionKind.VARIABLE, 0.1) for item in items), start, complete
-    )
+    completions = Completions(tuple(Completion(item, CompletionKind.VARIABLE, 0.1) for item in items), start, complete)
     return to_completion_list(completions, Lines.of(text), len(text), Encoding.UTF16, **options)
 
 
@@ -123,9 +119,7 @@ def test_items_replace_what_is_typed():
 
 def test_the_order_is_kept_by_sort_text():
     items = completion_list("", *[f"name{i}" for i in range(200)], start=0).items
-    assert [item.label for item in sorted(items, key=lambda item: item.sort_text)] == [
-        item.label for item in items
-    ]
+    assert [item.label for item in sorted(items, key=lambda item: item.sort_text)] == [item.label for item in items]
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,7 @@ def test_incremental_changes_equal_the_full_text(text, edits, encoding):
         expected = expected[:start] + inserted + expected[end:]
         assert incremental.snapshot.text == expected
         assert incremental.snapshot.version == version
-        full = changed(
-            document(text), version, [types.TextDocumentContentChangeWholeDocument(expected)], encoding
-        )
+        full = changed(document(text), version, [types.TextDocumentContentChangeWholeDocument(expected)], encoding)
         assert full.snapshot == incremental.snapshot
         assert full.lines.starts() == incremental.lines.starts()
 
@@ -69,12 +67,8 @@ def test_changes_apply_in_order_each_to_what_the_last_one_left():
         first,
         2,
         [
-            types.TextDocumentContentChangePartial(
-                types.Range(types.Position(0, 0), types.Position(1, 0)), "🐍"
-            ),
-            types.TextDocumentContentChangePartial(
-                types.Range(types.Position(0, 2), types.Position(0, 3)), "T"
-            ),
+            types.TextDocumentContentChangePartial(types.Range(types.Position(0, 0), types.Position(1, 0)), "🐍"),
+            types.TextDocumentContentChangePartial(types.Range(types.Position(0, 2), types.Position(0, 3)), "T"),
         ],
         Encoding.UTF16,
     )

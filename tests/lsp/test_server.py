@@ -43,12 +43,8 @@ async def client(lsp_client: LanguageClient, request):
     lsp_client.encoding = request.param
     general = types.GeneralClientCapabilities(position_encodings=[request.param])
     capabilities = types.ClientCapabilities(general=general)
-    lsp_client.introduction = await lsp_client.initialize_session(
-        types.InitializeParams(capabilities=capabilities)
-    )
-    lsp_client.text_document_did_open(
-        types.DidOpenTextDocumentParams(types.TextDocumentItem(URI, "python", 1, TEXT))
-    )
+    lsp_client.introduction = await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities))
+    lsp_client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(URI, "python", 1, TEXT)))
     yield
     await lsp_client.shutdown_session()
 
@@ -274,9 +270,7 @@ async def test_settings_that_the_server_asks_for_go_before_initialization_option
 async def test_changed_settings_are_asked_for_where_the_client_answers_that(start):
     editor = await start()
     await editor.initialize(
-        capabilities={
-            "workspace": {"configuration": True, "didChangeConfiguration": {"dynamicRegistration": True}}
-        }
+        capabilities={"workspace": {"configuration": True, "didChangeConfiguration": {"dynamicRegistration": True}}}
     )
     editor.send(editor.opening("wo"))
     assert editor.given(await editor.complete(0, 2))["limit"] == 20
@@ -357,9 +351,7 @@ async def test_a_model_that_cannot_be_loaded_is_reported_once_and_another_can_be
     [message] = editor.messages
     assert message["type"] == types.MessageType.Error
     assert message["message"] == f"codelm has no model to complete with: {reason}"
-    editor.send(
-        {"method": "workspace/didChangeConfiguration", "params": {"settings": {"codelm": {"model": "good"}}}}
-    )
+    editor.send({"method": "workspace/didChangeConfiguration", "params": {"settings": {"codelm": {"model": "good"}}}})
     assert editor.given(await editor.complete(0, 2))["model"] == "good"
     await editor.end()
     assert "secret words" not in "\n".join(editor.log)
@@ -483,9 +475,7 @@ def test_typing_leaves_nothing_behind_in_the_protocol(editor_messages):
     def receive(message):
         protocol.handle_message(protocol.structure_message({"jsonrpc": "2.0", **message}))
 
-    receive(
-        {"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}}
-    )
+    receive({"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}})
     receive(editor_messages.opening("x"))
     kept = len(protocol._request_futures)
     for version in range(2, 50):

@@ -1,6 +1,7 @@
 """From sources to a corpus: what is kept, what is dropped, and what a failure leaves behind."""
 
 import json
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -204,6 +205,16 @@ class TestFailures:
         build([tmp_path / "shop"], tmp_path / "corpus")
         assert contents(tmp_path / "corpus") == before
         assert sorted(left.name for left in tmp_path.iterdir()) == ["corpus", "shop"]
+
+    def test_an_interrupt_repeated_ends_the_build_and_its_workers(self, tmp_path: Path) -> None:
+        command = [sys.executable, "-c", script('build([STDLIB / "test"], Path("corpus"), workers=2, progress=bar)')]
+        build_process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        workers = wait_for_children(build_process.pid, 2)
+        build_process.send_signal(signal.SIGINT)
+        build_process.send_signal(signal.SIGINT)
+        _, err = build_process.communicate(timeout=20)
+        assert err.count("KeyboardInterrupt") >= 1
+        wait_until(lambda: not any(map(is_running, workers)))
 
     def test_a_worker_that_dies_is_an_error_not_a_hang(self, tmp_path: Path) -> None:
         done = run(

@@ -83,9 +83,7 @@ def _ngram(args: argparse.Namespace) -> None:
         vocabulary = most_frequent(word_counts(corpus, corpus.split(TRAIN)), 0)
     recipe = NGramRecipe(order=args.order, prune=tuple(args.prune), size=args.size or "")
     model = ngram.train(corpus, vocabulary, recipe, bar)
-    checkpoint.save(
-        args.out, model, vocabulary, name=args.out.name, stream=corpus.stream, facts=ngram.facts(corpus)
-    )
+    checkpoint.save(args.out, model, vocabulary, name=args.out.name, stream=corpus.stream, facts=ngram.facts(corpus))
     counts = ", ".join(f"{len(level.words):,}" for level in model.levels)
     print(f"n-grams of 1 to {model.order} words: {counts}; {_bytes_in(args.out) / 1e6:.1f} MB")
 

@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from codelm.errors import CorpusError
 from codelm.folder import MANIFEST, replaced_folder
-from codelm_train.lexicon import Lexicon, escape, lines, read_lexicon, unescape
+from codelm.vocabulary import escape, unescape
+from codelm_train.lexicon import Lexicon, lines, read_lexicon
 from codelm_train.split import SPLITS
 
 FORMAT, VERSION = "codelm corpus", 1
@@ -194,8 +195,11 @@ def _read_split(folder: Path, name: str, counts: Mapping[str, Any], words: int) 
     if len(rows) != len(starts) - 1 or any(len(row) != 2 for row in rows):
         raise CorpusError(f"{file}: not a project and a path for each of {len(starts) - 1} sequences; {_AGAIN}")
     seen: dict[str, str] = {}  # one string per project, not one per file of it
-    projects = tuple(seen.setdefault(project, unescape(project)) for project, _ in rows)
-    return Split(ids, starts, projects, tuple(unescape(path) for _, path in rows))
+    try:
+        projects = tuple(seen.setdefault(project, unescape(project)) for project, _ in rows)
+        return Split(ids, starts, projects, tuple(unescape(path) for _, path in rows))
+    except ValueError as error:
+        raise CorpusError(f"{file}: {error}; {_AGAIN}") from error
 
 
 def _write_array(file: Path, dtype: np.dtype[Any], length: int, parts: Iterable[npt.NDArray[Any]]) -> None:

@@ -98,9 +98,7 @@ def count(
         keys = stream[here + (length - 1)].astype(np.int64)
         if length > 1:
             keys += node_at[here] * size
-        distinct, first_seen, nodes, raw = np.unique(
-            keys, return_index=True, return_inverse=True, return_counts=True
-        )
+        distinct, first_seen, nodes, raw = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
         words = distinct % size
         parents = distinct // size if length > 1 else np.zeros(len(distinct), np.int64)
         suffixes = node_at[here[first_seen] + 1] if length > 1 else parents
@@ -177,9 +175,7 @@ def _adjusted(levels: list[tuple[Ids, Ids, Ids, Counts]]) -> list[CountedLevel]:
     return counted
 
 
-def _discounted(
-    level: CountedLevel, contexts: int, discounts: tuple[float, float, float]
-) -> tuple[Masses, Masses]:
+def _discounted(level: CountedLevel, contexts: int, discounts: tuple[float, float, float]) -> tuple[Masses, Masses]:
     """Return the masses a (n,) of n-grams, and γ of each of their contexts (contexts,)."""
     discount = np.array([0.0, *discounts])[np.minimum(level.adjusted, 3)]
     totals = np.bincount(level.parents, weights=level.adjusted, minlength=contexts)

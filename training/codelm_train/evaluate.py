@@ -135,4 +135,3 @@ def _scores(
         top5=float(((places >= 1) & (places <= 5)).sum()) / count,
         mrr=float((1 / places[places > 0]).sum()) / count,
     )
-

@@ -5,11 +5,9 @@ Line i (from 0) is the word with id i: its count, a tab, the word, by falling co
     1200388	<NEWLINE>
     1107218	.
 
-A word is written so that it is one line whatever it holds: ``\\`` for a backslash, ``\n`` for a line feed,
-``\uXXXX`` or ``\UXXXXXXXX`` for any other character that is not printable, lone surrogates included.
+A word is escaped as in a vocabulary's file, so that it is one line whatever it holds, lone surrogates included.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codelm.errors import CorpusError
-
-_ESCAPE = re.compile(r"\\(\\|n|u[0-9a-f]{4}|U[0-9a-f]{8})")
+from codelm.vocabulary import escape, unescape
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,40 +68,10 @@ def read_lexicon(file: Path) -> Lexicon:
         if not tab or not word or not count.isdecimal():
             raise CorpusError(f"{file}:{number}: not a count, a tab and a word; build the corpus again")
         counts.append(int(count))
-        words.append(unescape(word) if "\\" in word else word)
+        try:
+            words.append(unescape(word))
+        except ValueError as error:
+            raise CorpusError(f"{file}:{number}: {error}; build the corpus again") from error
     if len(set(words)) != len(words):
         raise CorpusError(f"{file}: a word stands in it twice; build the corpus again")
     return Lexicon(tuple(words), np.array(counts, dtype=np.int64))
-
-
-def escape(word: str) -> str:
-    r"""Return ``word`` as one line of printable characters.
-
-    >>> escape("a\tb")
-    'a\\u0009b'
-    """
-    if word.isprintable() and "\\" not in word:
-        return word
-    return "".join(map(_escaped, word))
-
-
-def unescape(line: str) -> str:
-    """Return the word that ``escape`` made into ``line``."""
-    return _ESCAPE.sub(_unescaped, line)
-
-
-def _escaped(character: str) -> str:
-    if character == "\\":
-        return "\\\\"
-    if character == "\n":
-        return "\\n"
-    if character.isprintable():
-        return character
-    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    code = match[1]
-    if code == "\\":
-        return "\\"
-    return "\n" if code == "n" else chr(int(code[1:], 16))

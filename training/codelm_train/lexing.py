@@ -17,6 +17,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import chain, islice
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,8 +66,7 @@ def lex_all(documents: Iterable[Document], workers: int = 0) -> Iterator[tuple[D
         for batch in batches:
             yield from zip(batch, _lex_batch(list(map(_job, batch))), strict=True)
         return
-    # Started afresh rather than forked: numpy's threads and a fork don't go together.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
+    pool = ProcessPoolExecutor(workers, _Workers(), initializer=_begin)
     pending: deque[tuple[list[Document], Future[list[Lexed | Dropped]]]] = deque()
     try:
         for batch in batches:
@@ -79,6 +80,21 @@ def lex_all(documents: Iterable[Document], workers: int = 0) -> Iterator[tuple[D
         raise CorpusError("a process that reads sources was killed; is there enough memory?") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Worker(SpawnProcess):
+    """A process that is started afresh, since numpy's threads and a fork don't go together.
+
+    It is a daemon: however its parent comes to its end, a second interrupt included, the parent ends it and does not
+    wait for it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs, daemon=True)
+
+
+class _Workers(SpawnContext):
+    Process = _Worker
 
 
 def lex(job: Job) -> Lexed | Dropped:

@@ -99,9 +99,7 @@ def _checkpoint(recipe: Recipe, name: str, out: Path, steps: Steps) -> None:
         trained = checkpoint.load(out / "ngram")
         quality = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
         facts = {**trained.facts, "quality": {"split": recipe.evaluate.split, **quality}}
-        text = card(
-            recipe.name, f"codelm-train run {name}", trained.model, facts, Evaluation.from_json(quality)
-        )
+        text = card(recipe.name, f"codelm-train run {name}", trained.model, facts, Evaluation.from_json(quality))
         checkpoint.save(
             out / "checkpoint", trained.model, trained.vocabulary,
             name=recipe.name, stream=trained.stream, facts=facts, card=text,

@@ -21,9 +21,7 @@ _KINDS = {
     CompletionKind.LINE: types.CompletionItemKind.Text,
 }
 
-FIRST_KINDS = frozenset(
-    kind for kind in types.CompletionItemKind if kind <= types.CompletionItemKind.Reference
-)
+FIRST_KINDS = frozenset(kind for kind in types.CompletionItemKind if kind <= types.CompletionItemKind.Reference)
 """The kinds that a client knows which doesn't say which ones it knows."""
 
 
@@ -60,15 +58,11 @@ def to_completion_list(
     Raises ``ValueError`` where the replaced text begins after the cursor or on another line, for no editor
     takes that.
     """
-    replaced = types.Range(
-        to_position(lines, completions.start, encoding), to_position(lines, cursor, encoding)
-    )
+    replaced = types.Range(to_position(lines, completions.start, encoding), to_position(lines, cursor, encoding))
     if completions.start > cursor or replaced.start.line != replaced.end.line:
         raise ValueError("the text that completions replace must end at the cursor and lie on its line")
     typed = lines.text[completions.start : cursor]
-    items = [
-        _item(rank, completion, replaced, typed, kinds) for rank, completion in enumerate(completions.items)
-    ]
+    items = [_item(rank, completion, replaced, typed, kinds) for rank, completion in enumerate(completions.items)]
     return types.CompletionList(is_incomplete=not completions.complete, items=items)
 
 

@@ -39,9 +39,7 @@ class Protocol(LanguageServerProtocol):
         else:
             super().handle_message(message)
 
-    def _send_response(
-        self, msg_id: str | int, result: Any = None, error: types.ResponseError | None = None
-    ) -> None:
+    def _send_response(self, msg_id: str | int, result: Any = None, error: types.ResponseError | None = None) -> None:
         if error is not None and error.code == types.ErrorCodes.InternalError:
             error = types.ResponseError(error.code, "an internal error of codelm; its log says where")
         super()._send_response(msg_id, result, error)

@@ -78,9 +78,7 @@ class Server(LanguageServer):
         """Take settings over: tell the user what is wrong with them, load another model if they name one."""
         self.settings, problems = parse(merge(self.initial_settings, raw))
         if problems and problems != self._problems:
-            self.show(
-                types.MessageType.Warning, "codelm: please correct these settings.\n" + "\n".join(problems)
-            )
+            self.show(types.MessageType.Warning, "codelm: please correct these settings.\n" + "\n".join(problems))
         self._problems = problems
         model = self.settings.model or self._model
         if self.settings.enabled and model != self.worker.model:
@@ -146,9 +144,9 @@ def _register(server: Server) -> None:
     server.feature(types.TEXT_DOCUMENT_DID_OPEN)(did_open)
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(did_change)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
-    server.feature(
-        types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=list(TRIGGERS))
-    )(completion)
+    server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=list(TRIGGERS)))(
+        completion
+    )
 
 
 def initialize(ls: Server, params: types.InitializeParams) -> None:
@@ -237,7 +235,5 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
         completions = await ls.worker.complete(document.snapshot, cursor, settings.completion)
     except Cancelled:
         return ask_again()
-    known = get_capability(
-        ls.client_capabilities, "text_document.completion.completion_item_kind.value_set", None
-    )
+    known = get_capability(ls.client_capabilities, "text_document.completion.completion_item_kind.value_set", None)
     return to_completion_list(completions, document.lines, cursor, encoding, known or FIRST_KINDS)

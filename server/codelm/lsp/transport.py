@@ -131,9 +131,7 @@ class _Reader:
     snapshots there, and on a socket several messages may be there at once, a change right after a request.
     """
 
-    def __init__(
-        self, readline: Callable[[], Awaitable[bytes]], read: Callable[[int], Awaitable[bytes]]
-    ) -> None:
+    def __init__(self, readline: Callable[[], Awaitable[bytes]], read: Callable[[int], Awaitable[bytes]]) -> None:
         self._readline = readline
         self._read = read
 
