@@ -1,4 +1,5 @@
 # codelm: `make run` shows it at work, `make test` tests it. Both make what they need under build/.
+# Then: lint, format, bench (speed beside references), replay (typing in real projects), clean.
 #
 # PYTHON      the interpreter to make the environments with (3.11 or newer)
 # CODELM_PIP  more options for pip: on machines where the plain `torch` would bring gigabytes of CUDA,
@@ -12,7 +13,7 @@ DEV := build/dev-env
 BIN := $(DEV)/bin
 CODE := server training tests
 
-.PHONY: run test lint format bench clean
+.PHONY: run test lint format bench replay clean
 
 run: $(RUN)/installed
 	@$(RUN)/bin/codelm-lsp check editor-config/sample.py:14:29
@@ -32,6 +33,11 @@ format: $(DEV)/installed
 
 bench: $(DEV)/installed
 	$(BIN)/python tests/benchmarks/run.py
+
+# Typing in five projects, replayed through the real server: fetches the projects, then takes about a minute.
+replay: $(DEV)/installed
+	$(BIN)/python tests/benchmarks/replay/fetch_devset.py
+	$(BIN)/python tests/benchmarks/replay/replay.py --name codelm -- $(abspath $(BIN))/codelm-lsp --stdio
 
 clean:
 	rm -rf build dist

@@ -222,3 +222,24 @@ def test_probabilities_fall_and_are_probabilities(completer):
     probabilities = [item.probability for item in items]
     assert probabilities == sorted(probabilities, reverse=True)
     assert 0 < sum(probabilities) <= 1
+
+
+@pytest.mark.parametrize("source", ["import argparse as |", "def __init__(self, |", "if x is |", "for i in |", "os.|"])
+def test_items_of_several_tokens_end_where_an_expression_can_and_open_what_they_close(completer, source):
+    found = [item.text for item in complete(completer, source, limit=200).items if item.kind is CompletionKind.LINE]
+    for text in found:
+        assert text.count(")") <= text.count("(")
+        assert text[-1] in ")]}\"'" or text[-1].isalnum() or text[-1] == "_"
+        assert text.split()[-1] not in ("as", "in", "and", "or", "not", "is", "if", "else", "for", "import")
+
+
+def test_the_first_statement_of_a_file_is_completed_like_any_other(completer):
+    for statement in ("@|", "raise |", "def |", "if os.|"):
+        assert texts(complete(completer, statement)) == texts(complete(completer, "\n" + statement))
+        first, later = (set(texts(complete(completer, before + statement))[:5]) for before in ("", "x = 1\n"))
+        assert first & later
+
+
+def test_no_operator_keyword_is_proposed_where_an_operand_belongs(completer):
+    for source in ("x = |", "f(|", "raise |", "return |", "x + |", "[|"):
+        assert not {"and", "or", "in", "is", "as", "if", "else"} & set(texts(complete(completer, source, limit=200)))

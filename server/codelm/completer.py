@@ -21,13 +21,14 @@ from codelm.lexer import (
     LONG_NUMBER,
     LONG_STRING,
     NEWLINE,
+    STRUCTURE_WORDS,
     Kind,
     Lexed,
     lex_from_scratch,
     relex,
     words_of,
 )  # fmt: skip
-from codelm.model import Ids
+from codelm.model import Ids, Scores
 from codelm.ngram import NGramState
 from codelm.vocabulary import EOS, PAD, UNK
 
@@ -36,8 +37,8 @@ _CONTEXT_TOKENS = 512
 # The beam that makes items of several tokens, and when such an item is worth a place in the list.
 _BEAMS, _LONGEST_LINE, _MOST_LINES = 4, 8, 2
 _SURE_ENOUGH = 0.25  # the least probability of all that follows the first token
-# A string is proposed only when the model rather expects it than not: a quote may begin any sentence.
-_LEAST_STRING = 0.005
+# The least probability, among all strings, of a string that is proposed: a quote may begin any sentence.
+_LEAST_STRING = 0.01
 # Documents whose last tokens are remembered, so that a keystroke lexes only what it changed.
 _REMEMBERED = 32
 
@@ -83,7 +84,7 @@ class Completer:
             return Completions((), offset, complete=True)
         if cancelled():
             raise Cancelled
-        state = self._model.read(self._model.start(), self._vocabulary.ids(cursor.words))
+        state = self._read(cursor)
         if cursor.kind is Kind.STRING:
             return self._strings(state, cursor, limit)
         best, scores, complete = self._names(state, cursor, limit)
@@ -139,6 +140,17 @@ class Completer:
     def forget(self, uri: str) -> None:
         """Drop what is remembered of a document that was closed."""
         self._lexed.pop(uri, None)
+
+    def _read(self, cursor: _Cursor) -> NGramState:
+        """Return the model's state behind the words before the cursor.
+
+        Once something is typed in the first statement of a file, the model is told that a line ended before it. What
+        begins a file is nearly always an import: of anything else it knows more from the middle of files.
+        """
+        words = cursor.words
+        if (words or cursor.typed) and not any(word in STRUCTURE_WORDS.values() for word in words):
+            words = [NEWLINE, *words]
+        return self._model.read(self._model.start(), self._vocabulary.ids(words))
 
     # --- single tokens ------------------------------------------------------------------------------------
 
@@ -197,6 +209,8 @@ class Completer:
         word_prefix = prefix.lower().replace("u", "") + '"'
         fitting = self._vocabulary.beginning_with(word_prefix + content)
         best, scores = beam.best_next(self._model, state, limit, fitting)
+        # It is a string already: what matters is how probable each is among all strings.
+        scores = scores - _log_sum(self._model.score(state, self._every_string[None, :]))
         closing = "" if cursor.behind == quote else quote
         items = []
         for word, score in zip(best.tolist(), scores.tolist(), strict=True):
@@ -204,6 +218,12 @@ class Completer:
             if math.exp(score) >= _LEAST_STRING and inner.startswith(content) and quote not in inner:
                 items.append(Completion(f"{prefix}{quote}{inner}{closing}", CompletionKind.VALUE, math.exp(score)))
         return Completions(tuple(items), cursor.start, complete=False)
+
+    @cached_property
+    def _every_string(self) -> Ids:
+        """The ids of all strings, the long ones' word included."""
+        strings = [n for n, word in enumerate(self._vocabulary.words) if word[-1:] in ("'", '"')]
+        return np.array([*strings, self._vocabulary.id(LONG_STRING)], np.int64)
 
     # --- several tokens -----------------------------------------------------------------------------------
 
@@ -218,10 +238,7 @@ class Completer:
         items: list[Completion] = []
         begun: set[int] = set()
         for hypothesis in found:
-            sure = _sure_part(hypothesis)
-            words = [self._vocabulary.words[word] for word in hypothesis.ids[:sure]]
-            while words and words[-1] in ("(", "[", "{", ",", ".", "="):
-                words.pop()
+            words = _whole_part([self._vocabulary.words[word] for word in hypothesis.ids[: _sure_part(hypothesis)]])
             if hypothesis.ids[0] in begun or sum(word.isidentifier() for word in words) < 2:
                 continue
             text = layout.text_of(words, grammar.line_of(before))
@@ -232,6 +249,11 @@ class Completer:
             if len(items) == _MOST_LINES:
                 break
         return items
+
+
+def _log_sum(log_probs: Scores) -> float:
+    """Return the logarithm of the sum of probabilities."""
+    return float(np.logaddexp.reduce(log_probs, axis=None))
 
 
 def _is_short_string(typed: str) -> bool:
@@ -247,6 +269,19 @@ def _sure_part(hypothesis: Hypothesis) -> int:
         if total < math.log(_SURE_ENOUGH):
             return place
     return len(hypothesis.ids)
+
+
+def _whole_part(words: Sequence[str]) -> Sequence[str]:
+    """Return the words up to the last that can end an expression, and to the first bracket that they didn't open."""
+    depth = 0
+    whole = 0
+    for place, word in enumerate(words, 1):
+        depth += (word in ("(", "[", "{")) - (word in (")", "]", "}"))
+        if depth < 0:
+            break
+        if layout.is_value(word):
+            whole = place
+    return words[:whole]
 
 
 def _kind_of(word: str, is_called: bool, line: Sequence[str]) -> CompletionKind:

@@ -12,7 +12,13 @@ _NEVER_FIRST = frozenset(["and", "or", "in", "is", "as"])
 # Keywords that may stand behind a value, in an expression or a clause.
 _AFTER_VALUE = frozenset(["and", "or", "not", "in", "is", "if", "else", "for", "async", "as", "from", "import"])
 _NAME_FOLLOWS = frozenset(["def", "class", "as", "global", "nonlocal", "import"])
-
+# Keywords that no operand begins with, and the few that certain words before it allow all the same.
+_NO_OPERAND = STATEMENT_KEYWORDS | {"and", "or", "in", "is", "as", "if", "else", "for", "import", "from"}
+_ALLOWED_AFTER = {
+    "not": {"in"},
+    "yield": {"from"},
+    ",": {"in", "if"},  # for x, in y; case x, if y
+}
 
 # Names that are keywords where a statement begins: an operand follows at once. (keyword.softkwlist lacks "type" in
 # Python 3.11, and what is completed may be written for a later one.)
@@ -45,7 +51,7 @@ def expected(words: Sequence[str]) -> tuple[Expected, frozenset[str]]:
         return Expected.KEYWORD, frozenset(kwlist) - _AFTER_VALUE
     if last in (":", "async"):
         return Expected.ANY, frozenset()
-    return Expected.ANY, STATEMENT_KEYWORDS
+    return Expected.ANY, _NO_OPERAND - _ALLOWED_AFTER.get(last, set())
 
 
 def line_of(words: Sequence[str]) -> Sequence[str]:

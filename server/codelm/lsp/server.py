@@ -78,7 +78,9 @@ class Server(LanguageServer):
         """Take settings over: tell the user what is wrong with them, load another model if they name one."""
         self.settings, problems = parse(merge(self.initial_settings, raw))
         if problems and problems != self._problems:
-            self.show(types.MessageType.Warning, "codelm: please correct these settings.\n" + "\n".join(problems))
+            # One problem is one line: an editor may stop to have several lines read.
+            begins = "codelm: " if len(problems) == 1 else "codelm: please correct these settings.\n"
+            self.show(types.MessageType.Warning, begins + "\n".join(problems))
         self._problems = problems
         model = self.settings.model or self._model
         if self.settings.enabled and model != self.worker.model:
