@@ -20,6 +20,8 @@ MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any perso
         ("Mozilla Public License Version 2.0\n", "MPL-2.0"),
         ("Redistribution and use in source and binary forms\n * Neither the name of X nor", "BSD-3-Clause"),
         ("Redistribution and use in source and binary\n# forms, with or without", "BSD-2-Clause"),
+        ("Redistribution and use in source and binary forms\n\nA bundled part:\n\n" + MIT, "BSD-2-Clause AND MIT"),
+        ("Files: *\nLicense: BSD-3-Clause\n\nFiles: a.py\nLicense: MIT\n" + MIT, "BSD-3-Clause AND MIT"),
         ("All rights reserved.", "unknown"),
     ],
 )

@@ -47,19 +47,19 @@ _LONGEST_NAME = 60  # a License field may hold a whole licence text; a name is s
 
 
 def recognise(text: str) -> str:
-    """Return the licence that a licence file's ``text`` is, or ``unknown``."""
+    """Return the licence that a licence file's ``text`` is, ``A AND B`` where it holds several, or ``unknown``."""
+    # A machine-readable list of files and their licences, as Debian has it.
+    if listed := _distinct(re.findall(r"(?m)^\s*License: *([\w.+-]+)\s*$", text)):
+        return " AND ".join(listed)
     flat = re.sub(r"[\s*#]+", " ", text).strip().lower()
     for title, licence in _TITLES:
         if re.search(title, flat[:_HEAD]):
             return licence
-    for sentence, licence in _SENTENCES:
-        if sentence in flat:
-            return licence
+    found = [licence for sentence, licence in _SENTENCES if sentence in flat]
     if "redistribution and use in source and binary forms" in flat:
-        return (
-            "BSD-3-Clause" if re.search(r"neither the names? of|may not be used to endorse", flat) else "BSD-2-Clause"
-        )
-    return UNKNOWN
+        endorsing = re.search(r"neither the names? of|may not be used to endorse", flat)
+        found.insert(0, "BSD-3-Clause" if endorsing else "BSD-2-Clause")
+    return " AND ".join(_distinct(found)) or UNKNOWN
 
 
 def of_metadata(metadata: str, licence_texts: Iterable[str] = ()) -> str:
