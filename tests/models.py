@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from codelm.checkpoint import Checkpoint
-from codelm.lexer import words
 from codelm.model import Ids
 from codelm.ngram import NGram
 from codelm.vocabulary import Vocabulary, most_frequent
+from codelm.words import words
 from codelm_train.count import CountedLevel, Trie, count, estimate, to_model
 from codelm_train.prune import prune, quantise
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codelm.grammar import Expected, expected, line_of
-from codelm.lexer import DEDENT, INDENT, NEWLINE, Kind, lex, words, words_of
+from codelm.lexer import Kind, lex
+from codelm.words import DEDENT, INDENT, NEWLINE, words, words_of
 
 
 def is_allowed(before: Sequence[str], word: str) -> bool:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import codelm
 from codelm.layout import is_value, text_of
-from codelm.lexer import LONG_NUMBER, LONG_STRING, NEWLINE, Kind, lex, word_of, words
+from codelm.lexer import Kind, lex
+from codelm.words import LONG_NUMBER, LONG_STRING, NEWLINE, word_of, words
 
 LINES = [line for line in """
 x = y

@@ -12,24 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sources import FILLER, SOURCES
 
-from codelm.lexer import STRUCTURE_WORDS, Kind, Token, lex, lex_from_scratch, relex, string_word, words, words_of
-
-FILLER = "y = f(1, 'two')\n" * 40
-# Any text at all, lone surrogates and NUL among it, and pieces of Python glued together at random.
-ANY_TEXT = st.text(st.characters(exclude_categories=()))
-PIECES = st.lists(
-    st.sampled_from([
-        *(prefix + quote for prefix in ("", "f", "rb", "bu", "T") for quote in ("'", '"', "'''", '"""')),
-        *"()[]{}", "{x", "{x}", "{{", "{x['k']:>{w}}", '{x["k"]', "!r}", ":=", "...", "->", "**=", "$", "!", ";",
-        " ", "    ", "\t", "\f", "\ufeff", "\n", "\r\n", "\r", "\\\n", "\\\r\n", "\\", "#", "# note\n", "\0", "\ud800",
-        "def ", "class", "return\n", "if x:\n", "    pass\n", "else", "match", "import", "lambda",
-        "x", "größe", "e\u0301", "²", "名", "٣", "1", "0x", "1_000", "1.", ".5e", "3j", ".",
-        FILLER, "1, " * 100,  # long enough for lexing to resume behind them
-    ]),
-    max_size=30,
-).map("".join)  # fmt: skip
-SOURCES = ANY_TEXT | PIECES
+from codelm.lexer import Kind, Token, lex, lex_from_scratch, relex
+from codelm.words import STRUCTURE_WORDS
 
 
 def code(source: str) -> list[str]:
@@ -371,63 +357,3 @@ def test_a_bracket_too_many_closes_nothing():
 def test_what_no_rule_knows_is_an_error_token(character):
     assert lex(character)[0] == Token(Kind.ERROR, character, 0)
     assert code(f"x {character} y") == ["x", character, "y", "<NEWLINE>"]
-
-
-# --- words ---------------------------------------------------------------------------------------------------
-
-
-def test_words_are_code_without_comments_blanks_and_docstrings():
-    source = '''
-    """A module."""
-    def f(x):  # note
-        "Return nothing."
-        """And again.""" "And again."
-        return x[ 'key' ]
-    '''
-    assert words(source.replace("\n    ", "\n")) == (
-        'def f ( x ) : <NEWLINE> <INDENT> return x [ "key" ] <NEWLINE> <DEDENT>'.split()
-    )
-
-
-def test_a_string_that_is_more_than_a_line_of_its_own_is_a_word():
-    assert words('"a".b\n"a"; c\nx = "a"\nf(\n"a"\n)\ndef g(): "a"') == (
-        '"a" . b <NEWLINE> "a" ; c <NEWLINE> x = "a" <NEWLINE> f ( "a" ) <NEWLINE> def g ( ) : "a" <NEWLINE>'.split()
-    )
-
-
-def test_a_string_before_the_cursor_may_still_become_more():
-    assert list(words_of(code_tokens(lex('x\n"a"'))[:-1])) == ["x", "<NEWLINE>", '"a"']
-
-
-@pytest.mark.parametrize(
-    ("string", "word"),
-    [
-        ("'name'", '"name"'), ('"name"', '"name"'), ("u'name'", '"name"'), ("B'x'", 'b"x"'), ("Rb'x'", 'rb"x"'),
-        ("f'{x}'", 'f"{x}"'), ("''", '""'),
-        ("'\"'", "'\"'"), (r"'it\'s'", r"'it\'s'"), (r"'\n'", r"'\n'"), (r'"\n"', r'"\n"'),
-        ("'thirteen-char'", '"thirteen-char"'), ("'fourteen--char'", "<STR>"), ("'two words'", "<STR>"),
-        ("'tab\t'", "<STR>"), ('"""x"""', "<STR>"), ("''''''", "<STR>"), ("'\\\n'", "<STR>"),
-        ("'unclosed", "<STR>"), ("'", "<STR>"), ("'''", "<STR>"), ("'''a'", "<STR>"), (r"'unclosed\'", "<STR>"),
-    ],
-)  # fmt: skip
-def test_the_word_of_a_string(string, word):
-    assert string_word(string) == word
-
-
-def test_short_numbers_are_words_and_long_ones_are_one_word():
-    assert words("x = 65_536 + 1234567") == "x = 65_536 + <NUM> <NEWLINE>".split()
-
-
-def test_characters_that_no_one_types_on_purpose_are_no_words():
-    assert words("x \0\ud800\x7f $ y") == ["x", "$", "y", "<NEWLINE>"]
-
-
-@given(SOURCES)
-def test_a_word_is_written_on_one_line(source):
-    assert all(word.isprintable() and word for word in words(source))
-
-
-@given(SOURCES)
-def test_a_word_lexed_again_is_the_same_word(source):
-    for word in set(words(source)) - {*STRUCTURE_WORDS.values(), "<STR>", "<NUM>"}:
-        assert list(words_of([lex(word)[0]])) == [word]

@@ -15,22 +15,11 @@ from codelm.checkpoint import Checkpoint
 from codelm.completion import Completion, CompletionKind, Completions, Snapshot
 from codelm.errors import Cancelled
 from codelm.grammar import Expected
-from codelm.lexer import (
-    DEDENT,
-    INDENT,
-    LONG_NUMBER,
-    LONG_STRING,
-    NEWLINE,
-    STRUCTURE_WORDS,
-    Kind,
-    Lexed,
-    lex_from_scratch,
-    relex,
-    words_of,
-)  # fmt: skip
+from codelm.lexer import Kind, Lexed, lex_from_scratch, relex
 from codelm.model import Ids, Scores
 from codelm.ngram import NGramState
 from codelm.vocabulary import EOS, PAD, UNK
+from codelm.words import DEDENT, INDENT, LONG_NUMBER, LONG_STRING, NEWLINE, STRUCTURE_WORDS, words_of
 
 # Tokens before the cursor that are made words and read: more than the longest context of any n-gram.
 _CONTEXT_TOKENS = 512
@@ -136,10 +125,6 @@ class Completer:
         if len(self._lexed) > _REMEMBERED:
             del self._lexed[next(iter(self._lexed))]
         return lexed
-
-    def forget(self, uri: str) -> None:
-        """Drop what is remembered of a document that was closed."""
-        self._lexed.pop(uri, None)
 
     def _read(self, cursor: _Cursor) -> NGramState:
         """Return the model's state behind the words before the cursor.

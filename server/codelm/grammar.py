@@ -5,7 +5,8 @@ from enum import Enum
 from keyword import kwlist
 
 from codelm.layout import is_value
-from codelm.lexer import DEDENT, INDENT, NEWLINE, STATEMENT_KEYWORDS
+from codelm.lexer import STATEMENT_KEYWORDS
+from codelm.words import DEDENT, INDENT, NEWLINE
 
 _LINE_STARTS = frozenset([NEWLINE, INDENT, DEDENT, ";"])
 _NEVER_FIRST = frozenset(["and", "or", "in", "is", "as"])

@@ -17,8 +17,9 @@ import numpy as np
 from codelm import checkpoint
 from codelm.completer import Completer
 from codelm.completion import Snapshot
-from codelm.lexer import lex, lex_from_scratch, relex, words
+from codelm.lexer import lex, lex_from_scratch, relex
 from codelm.vocabulary import most_frequent
+from codelm.words import words
 from codelm_train.count import count, estimate
 
 ROUNDS = 7

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from codelm.errors import CorpusError, StorageError
-from codelm.lexer import words
+from codelm.words import words
 from codelm_train.build import Options, build
 from codelm_train.corpus import Corpus, open_corpus
 from codelm_train.progress import bar

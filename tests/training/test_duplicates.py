@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codelm.lexer import words
+from codelm.words import words
 from codelm_train.duplicates import SHINGLE, band_keys, duplicates, fingerprint, jaccard, shingles
 from codelm_train.lexing import Lexed, numbered
 

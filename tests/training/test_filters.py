@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from codelm.lexer import words
+from codelm.words import words
 from codelm_train import filters
 
 BY_HAND = '''"""Colours of the terminal."""

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codelm.errors import CorpusError
-from codelm.lexer import words as words_of
+from codelm.words import words as words_of
 from codelm_train import filters
 from codelm_train.documents import Document, Dropped
 from codelm_train.duplicates import Hashes, band_keys, fingerprint, shingles, word_hashes
