@@ -45,7 +45,7 @@ def test_reading_in_pieces_equals_reading_at_once(model, first, second):
 
 @each_model
 @few_examples
-@given(context=likely_contexts(), words=st.lists(any_word, min_size=1, max_size=5))
+@given(context=likely_contexts(), words=st.lists(any_word, min_size=1, max_size=5) | st.lists(any_word, min_size=30))
 def test_rows_are_independent(model, context, words):
     laws.rows_are_independent(model, SIZE, context, np.array(words), tolerance=1e-6)
 

@@ -34,6 +34,8 @@ Nodes = NDArray[np.int64]
 
 # Up to this many allowed ids are scored one by one; for more, the whole row is cheaper.
 _FEW_ALLOWED = 4096
+# Up to this many rows are walked through the trie one by one; more of them all at once.
+_FEW_ROWS = 16
 # Ids to a block when the best ones of a row are sought.
 _BLOCK = 128
 
@@ -93,20 +95,20 @@ class NGram:
         """Continue row ``rows[i]`` with ``ids[i]``."""
         nodes = np.full((len(rows), self.order), -1, np.int64)
         nodes[:, 0] = 0
-        known = np.where((ids >= 0) & (ids < self.size), ids, UNK)
-        for new_row, (row, word) in enumerate(zip(rows.tolist(), known.tolist(), strict=True)):
-            for depth, node in enumerate(state.nodes[row, :-1].tolist()):
-                if node >= 0:
-                    nodes[new_row, depth + 1] = self._child(depth, node, word)
+        known, before = self._known(ids), state.nodes[rows]
+        for depth in range(self.order - 1):
+            nodes[:, depth + 1] = self._children(depth, before[:, depth], known)
         nodes.flags.writeable = False
         return NGramState(nodes)
 
     def score(self, state: NGramState, ids: Ids) -> Scores:
         """Return the log probabilities of ids (B, C). An id that the model lacks scores as ``[UNK]``."""
-        known = np.where((ids >= 0) & (ids < self.size), ids, UNK)
-        probabilities = np.stack(
-            [self._probabilities(row, wanted) for row, wanted in zip(state.nodes.tolist(), known, strict=True)]
-        )
+        known = self._known(ids)
+        if len(ids) > _FEW_ROWS and ids.shape[1] == 1:
+            probabilities = self._probability_each(state.nodes, known[:, 0])[:, None]
+        else:
+            rows = zip(state.nodes.tolist(), known, strict=True)
+            probabilities = np.stack([self._probabilities(row, wanted) for row, wanted in rows])
         with np.errstate(divide="ignore"):
             return np.log(probabilities)  # [PAD] alone is -inf
 
@@ -136,6 +138,34 @@ class NGram:
                 if begin < end:
                     found.append((depth, begin, end))
         return found
+
+    def _known(self, ids: Ids) -> Ids:
+        """Return the ids with ``[UNK]`` for those that the model lacks."""
+        return np.where((ids >= 0) & (ids < self.size), ids, UNK)
+
+    def _children(self, depth: int, nodes: Nodes, words: Ids) -> Nodes:
+        """Return the node at ``depth + 1`` of each node's continuation with a word, -1 where there is none: (B,)."""
+        if len(nodes) <= _FEW_ROWS:
+            pairs = zip(nodes.tolist(), words.tolist(), strict=True)
+            return np.array([self._child(depth, node, word) if node >= 0 else -1 for node, word in pairs], np.int64)
+        every, begin, end = self.levels[depth].words, *self._spans(depth, nodes)
+        low, high = begin, end
+        while np.any(searching := low < high):  # a binary search in every row at once
+            middle = (low + high) // 2
+            less = every[np.minimum(middle, len(every) - 1)] < words
+            low, high = np.where(searching & less, middle + 1, low), np.where(searching & ~less, middle, high)
+        found = (low < end) & (every[np.minimum(low, len(every) - 1)] == words)
+        return np.where(found, low, -1)
+
+    def _spans(self, depth: int, nodes: Nodes) -> tuple[Nodes, Nodes]:
+        """Return where the continuations of each node at ``depth`` begin and end; nowhere for a node -1."""
+        if depth == 0:
+            return np.zeros(len(nodes), np.int64), np.where(nodes >= 0, len(self.levels[0].words), 0)
+        first = self.levels[depth - 1].first
+        assert first is not None
+        known = np.maximum(nodes, 0)
+        begin = first[known].astype(np.int64)
+        return begin, np.where(nodes >= 0, first[known + 1].astype(np.int64), begin)
 
     def _child(self, depth: int, node: int, word: int) -> int:
         """Return the node at ``depth + 1`` of a node's continuation with ``word``; -1 when there is none."""
@@ -185,6 +215,26 @@ class NGram:
             row *= np.float32(self._backoff(depth, nodes[depth]))
             row[self.levels[depth].words[begin:end]] += self._masses(depth, nodes[depth], begin, end)
         return row
+
+    def _probability_each(self, nodes: Nodes, words: Ids) -> Floats:
+        """Return p(w | h) of one word for each of many rows of context nodes: (B, order), (B,) → (B,)."""
+        probabilities = self._unigrams[words]
+        for depth in range(1, self.order):
+            level, above = self.levels[depth], self.levels[depth - 1]
+            begin, end = self._spans(depth, nodes[:, depth])
+            continued = begin < end
+            context = np.where(continued, nodes[:, depth], 0)
+            assert above.backoffs is not None
+            backoffs = above.backoffs[context]
+            backoffs = backoffs if above.backoff_table is None else above.backoff_table[backoffs]
+            probabilities = np.where(continued, probabilities * backoffs, probabilities)
+            child = self._children(depth, np.where(continued, context, -1), words)
+            weights = level.weights[np.maximum(child, 0)]
+            masses = weights if level.weight_table is None else level.weight_table[weights]
+            scales = self._scales[depth]
+            masses = masses if scales is None else masses * scales[context]
+            probabilities = probabilities + np.where(child >= 0, masses, np.float32(0))
+        return probabilities
 
     def _best(self, nodes: list[int], k: int, allowed: Ids | None) -> Ids:
         """Return at most k best ids for one row, best first."""

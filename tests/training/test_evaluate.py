@@ -1,6 +1,7 @@
 """The measurements, against doing them by hand."""
 
 import math
+from itertools import pairwise
 
 import models
 import numpy as np
@@ -48,6 +49,26 @@ def test_every_number_is_the_one_computed_by_hand():
     assert found.identifiers.tokens == 3
     assert found.identifiers.bits_per_token == pytest.approx(-sum(p for p, _, _ in names) / 3 / math.log(2), rel=1e-5)
     assert found.identifiers.unknown_share == pytest.approx(1 / 3)
+
+
+def test_sequences_that_are_read_side_by_side_are_scored_as_each_alone():
+    ids = models.encoded()[0][:1200]
+    model, vocabulary = models.ngram(4), models.vocabulary()
+    starts = np.cumsum([0, *range(3, 35), 0, 40, 500])  # of many lengths, an empty one among them
+    together = evaluate(model, vocabulary, vocabulary.words, ids[: starts[-1]], starts)
+    alone = [
+        evaluate(model, vocabulary, vocabulary.words, ids[begin:end], np.array([0, end - begin]))
+        for begin, end in pairwise(starts)
+        if end > begin
+    ]
+    assert together.all.tokens == sum(one.all.tokens for one in alone) + 1
+    for measure in ("top1", "top5", "mrr"):
+        words = [one.all.tokens - 1 for one in alone]
+        expected = np.average([getattr(one.all, measure) for one in alone], weights=words)
+        assert getattr(together.all, measure) == pytest.approx(expected)
+    end = float(model.score(model.start(), np.array([[EOS]]))[0, 0]) / math.log(2)
+    bits = sum(one.all.bits_per_token * one.all.tokens for one in alone) - end
+    assert together.all.bits_per_token * together.all.tokens == pytest.approx(bits, rel=1e-5)
 
 
 def test_two_to_the_bits_is_e_to_the_nats():

@@ -8,8 +8,9 @@ sequence, ``[EOS]``, counts as a word in bits and perplexity and not in the rank
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
 from keyword import iskeyword
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from codelm_train.progress import Progress, silent
 
 S = TypeVar("S")
 
+BATCH = 256  # sequences that are read side by side
 RANKED = 10  # proposals that are looked at: a word behind them has the reciprocal rank 0
 
 
@@ -72,46 +74,76 @@ def evaluate(
 ) -> Evaluation:
     """Score sequences of ``words``: their places ids (T,), starts (sequences + 1,).
 
-    ``every``: rank only each n-th word (bits and perplexity are always of all). Raises CorpusError when there is
-    nothing to score.
+    ``every``: rank only each n-th word of a sequence (bits and perplexity are always of all). Raises
+    CorpusError when there is nothing to score.
     """
     if len(ids) == 0:
         raise CorpusError("there is nothing to evaluate: the split has no words")
-    table = vocabulary.ids(words)
     is_identifier = np.array([word.isidentifier() and not iskeyword(word) for word in words], bool)
-    known = table[ids]
+    known = vocabulary.ids(words)[ids]
     log_probs = np.empty(len(ids), np.float64)
     ranks = np.zeros(len(ids), np.int64)  # 0: not among the proposals
-    ends = []
-    row = np.zeros(1, np.int64)
-    for begin, end in progress(_spans(starts), len(starts) - 1, "evaluating"):
-        state = model.start()
-        for place in range(begin, end):
-            word = known[place : place + 1]
-            log_probs[place] = model.score(state, word[None, :])[0, 0]
-            if place % every == 0:
-                ranks[place] = _rank(model, state, int(word[0]))
-            state = model.step(state, row, word)
-        ends.append(float(model.score(state, np.array([[EOS]], np.int64))[0, 0]))
-    ranked = np.arange(len(ids)) % every == 0
+    ranked = np.zeros(len(ids), bool)
+    ends = np.zeros(len(starts) - 1, np.float64)
+    longest_first = np.argsort(-np.diff(starts), kind="stable")
+    batches = [longest_first[at : at + BATCH] for at in range(0, len(longest_first), BATCH)]
+    steps = chain.from_iterable(_steps(model, known, starts, batch) for batch in batches)
+    total = sum(int(np.diff(starts)[batch[0]]) + 1 for batch in batches)
+    for step in progress(steps, total, "evaluating"):
+        ended = step.words == EOS
+        ends[step.sequences[ended]] = step.log_probs[ended]
+        places = step.places[~ended]
+        log_probs[places] = step.log_probs[~ended]
+        if step.number % every == every // 2:
+            ranked[places] = True
+            ranks[places] = _ranks(model.propose(step.state, RANKED + 1), step.words)[~ended]
     everything = np.ones(len(ids), bool)
     return Evaluation(
         _scores(log_probs, ranks, known == UNK, everything, ranked, ends),
-        _scores(log_probs, ranks, known == UNK, is_identifier[ids], ranked, []),
+        _scores(log_probs, ranks, known == UNK, is_identifier[ids], ranked, np.zeros(0)),
     )
 
 
-def _spans(starts: Ids) -> Iterator[tuple[int, int]]:
-    yield from zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step(Generic[S]):
+    """The n-th words of R sequences at once, and what the model said of them before it read them.
+
+    ``words`` (R,) is ``[EOS]`` for a sequence that has ended; ``places`` (R,) is where each word stands.
+    """
+
+    number: int
+    state: S
+    sequences: Ids
+    places: Ids
+    words: Ids
+    log_probs: NDArray[np.float64]
 
 
-def _rank(model: LanguageModel[S], state: S, word: int) -> int:
-    """Return the place of the word, from 1, among the ten best words; 0 when it is not there or unknown."""
-    if word == UNK:
-        return 0
-    proposals = model.propose(state, RANKED + 1)[0]
-    places = np.flatnonzero(proposals[proposals != UNK][:RANKED] == word)
-    return int(places[0]) + 1 if len(places) else 0
+def _steps(model: LanguageModel[S], known: Ids, starts: Ids, batch: Ids) -> Iterator[_Step[S]]:
+    """Read the sequences of a batch, the longest first, side by side."""
+    lengths = np.diff(starts)[batch]
+    state = model.start()
+    for number in range(int(lengths[0]) + 1):
+        alive = batch[lengths >= number]
+        places = starts[alive] + number
+        has_word = lengths[: len(alive)] > number
+        words = np.where(has_word, known[np.minimum(places, len(known) - 1)], EOS)
+        # The first state is of one row, which all sequences share.
+        scores = model.score(state, words[None, :])[0] if number == 0 else model.score(state, words[:, None])[:, 0]
+        yield _Step(number, state, alive, places, words, scores.astype(np.float64))
+        rows = np.flatnonzero(has_word)
+        state = model.step(state, np.zeros(len(rows), np.int64) if number == 0 else rows, words[rows])
+
+
+def _ranks(proposals: Ids, words: Ids) -> Ids:
+    """Return the place of each word, from 1, among the ten best words; 0 where it is not there or unknown: (R,)."""
+    ranks = np.zeros(len(words), np.int64)
+    rows = np.broadcast_to(proposals, (len(words), proposals.shape[1])).tolist()
+    for row, (proposed, word) in enumerate(zip(rows, words.tolist(), strict=True)):
+        names = [other for other in proposed if other != UNK][:RANKED]
+        if word != UNK and word in names:
+            ranks[row] = names.index(word) + 1
+    return ranks
 
 
 def _scores(
@@ -120,10 +152,10 @@ def _scores(
     unknown: NDArray[np.bool_],
     chosen: NDArray[np.bool_],
     ranked: NDArray[np.bool_],
-    ends: list[float],
+    ends: NDArray[np.float64],
 ) -> Scores:
     tokens = int(chosen.sum()) + len(ends)
-    nats = -(float(log_probs[chosen].sum()) + sum(ends)) / max(tokens, 1)
+    nats = -(float(log_probs[chosen].sum()) + float(ends.sum())) / max(tokens, 1)
     places = ranks[chosen & ranked]
     count = max(len(places), 1)
     return Scores(
