@@ -142,6 +142,30 @@ def test_a_closing_quote_that_is_there_is_not_doubled(completer):
     assert accepted(source, found, best) == "if os.name == 'nt|':"
 
 
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ('x = f"{self._act|', "_actions"),
+        ('x = f"{self._act|}"', "_actions"),
+        ("x = f'a sentence: {self._ac|}.'", "_actions"),
+        ('x = f"{os.path.jo|(a)}"', "join"),
+        ('x = f\'{d["k"]} {isin|', "isinstance"),
+        ('x = f"""\n    two lines\n    {os.|', "path"),
+    ],
+)
+def test_replacement_fields_of_fstrings_are_code(completer, source, expected):
+    found = complete(completer, source)
+    item = next(item for item in found.items if item.text == expected)
+    text, _, rest = source.partition("|")
+    assert text[found.start :].isidentifier() or text[found.start :] == ""
+    assert accepted(source, found, item) == text[: found.start] + expected + "|" + rest
+
+
+@pytest.mark.parametrize("source", ['f"{x} self.|', 'f"{{self.|', 'f"{x:>|', 'f"{x!r|', 'f"{1|', '"{self.|'])
+def test_the_rest_of_an_fstring_is_text(completer, source):
+    assert complete(completer, source).items == ()
+
+
 def test_items_of_several_tokens_stand_behind_the_first_five(completer):
     found = complete(completer, "def |")
     lines = [place for place, item in enumerate(found.items) if item.kind is CompletionKind.LINE]

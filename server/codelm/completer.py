@@ -14,8 +14,9 @@ from codelm.beam import Hypothesis, never
 from codelm.checkpoint import Checkpoint
 from codelm.completion import Completion, CompletionKind, Completions, Snapshot
 from codelm.errors import Cancelled
+from codelm.fstring import open_field
 from codelm.grammar import Expected
-from codelm.lexer import Kind, Lexed, lex_from_scratch, relex
+from codelm.lexer import Kind, Lexed, Token, lex, lex_from_scratch, relex
 from codelm.model import Ids, Scores
 from codelm.ngram import NGramState
 from codelm.vocabulary import EOS, PAD, UNK
@@ -109,14 +110,17 @@ class Completer:
             at -= 1
         token = lexed.tokens[at]
         typed = token.text[:-1]
+        before = lexed.tokens[max(0, at - _CONTEXT_TOKENS) : at]
+        behind = snapshot.text[offset : offset + 1]
+        if token.kind is Kind.STRING and (field := open_field(typed)) is not None:
+            return _in_field(typed[field:], token.start + field, before, behind)
         if token.kind not in (Kind.NAME, Kind.KEYWORD, Kind.STRING):
             return None
-        if at and lexed.tokens[at - 1].kind is Kind.NUMBER:
+        if before and before[-1].kind is Kind.NUMBER:
             return None  # "1e", "0x": a number is being typed
         if token.kind is Kind.STRING and not _is_short_string(typed):
             return None
-        before = list(words_of(lexed.tokens[max(0, at - _CONTEXT_TOKENS) : at]))
-        return _Cursor(token.kind, typed, token.start, before, snapshot.text[offset : offset + 1])
+        return _Cursor(token.kind, typed, token.start, list(words_of(before)), behind)
 
     def _remembered(self, uri: str, text: str) -> Lexed:
         old = self._lexed.pop(uri, None)
@@ -239,6 +243,16 @@ class Completer:
 def _log_sum(log_probs: Scores) -> float:
     """Return the logarithm of the sum of probabilities."""
     return float(np.logaddexp.reduce(log_probs, axis=None))
+
+
+def _in_field(field: str, start: int, before: Sequence[Token], behind: str) -> _Cursor | None:
+    """Return the cursor in a replacement field of an f-string that begins at ``start``: as in a pair of brackets."""
+    tokens = [token for token in lex(field + "x") if token.text]
+    typed = tokens.pop()
+    if typed.kind not in (Kind.NAME, Kind.KEYWORD) or (tokens and tokens[-1].kind is Kind.NUMBER):
+        return None
+    words = [*words_of(before), "(", *words_of(tokens)]
+    return _Cursor(typed.kind, typed.text[:-1], start + typed.start, words, behind)
 
 
 def _is_short_string(typed: str) -> bool:
