@@ -149,7 +149,7 @@ class Completer:
         if not cursor.typed:
             best, scores = beam.best_next(self._model, state, limit, allowed)
             return best, scores, len(allowed) <= limit
-        fitting = np.intersect1d(allowed, self._vocabulary.beginning_with(cursor.typed), assume_unique=True)
+        fitting = _common(allowed, self._vocabulary.beginning_with(cursor.typed))
         best, scores = beam.best_next(self._model, state, limit, fitting)
         # Words written exactly as typed come first: "S" means Set rather than self.
         exact = np.array([self._vocabulary.words[word].startswith(cursor.typed) for word in best.tolist()], bool)
@@ -238,6 +238,12 @@ class Completer:
             if len(items) == _MOST_LINES:
                 break
         return items
+
+
+def _common(many: Ids, few: Ids) -> Ids:
+    """Return the ids of ``few`` that ``many`` has, both sorted. (numpy's intersect1d would sort them all again.)"""
+    places = np.minimum(many.searchsorted(few), max(len(many) - 1, 0))
+    return few[many[places] == few] if len(many) else few[:0]
 
 
 def _log_sum(log_probs: Scores) -> float:
