@@ -111,3 +111,16 @@ def test_help_names_every_command():
     )  # fmt: skip
     for command in ("corpus", "vocabulary", "ngram", "evaluate", "run"):
         assert command in told.stdout
+
+
+def test_a_word_that_is_written_like_a_special_one_is_an_unknown_word(tmp_path, capsys):
+    """Text may contain anything; only codelm itself says where a sequence begins and ends."""
+    text = tmp_path / "text.txt"
+    text.write_text("a [EOS] b [PAD] c a\na b c a\n" * 20, encoding="utf-8")
+    assert main(["ngram", "--tokenised", str(text), "--order", "3", "--out", str(tmp_path / "model")]) == 0
+    told(capsys)
+    assert main(["evaluate", str(tmp_path / "model"), "--tokenised", str(text), "--json"]) == 0
+    found = json.loads(told(capsys)[0])
+    assert 1 < found["perplexity"] < 10
+    assert found["tokens"] == 20 * (6 + 1 + 4 + 1)
+    assert found["unknown_share"] == pytest.approx(2 * 20 / found["tokens"])

@@ -1,18 +1,24 @@
 """From a corpus of open vocabulary to the ids of one vocabulary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codelm.vocabulary import Vocabulary
+from codelm.vocabulary import SPECIAL_WORDS, UNK, Vocabulary
 from codelm_train.corpus import Corpus, Split
 
 
-def encoded(corpus: Corpus, split: Split, vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """Return the ids (T,) of all words of a split, ``[UNK]`` for those that the vocabulary lacks."""
-    table = vocabulary.ids(corpus.lexicon.words)
-    return table[split.ids]
+def encoded(words: Sequence[str], places: NDArray[np.integer], vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """Return the ids (T,) of sequences of ``words``, given as their places (T,) among them.
+
+    A word that the vocabulary lacks is ``[UNK]``, and so is one that only looks like ``[PAD]`` or ``[EOS]``: those
+    stand where a sequence begins and ends, and nowhere else.
+    """
+    table = vocabulary.ids(words)
+    table[[word in SPECIAL_WORDS for word in words]] = UNK
+    ids: NDArray[np.int64] = table[places]
+    return ids
 
 
 def word_counts(corpus: Corpus, split: Split) -> Mapping[str, int]:

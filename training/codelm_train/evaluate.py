@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from codelm.errors import CorpusError
 from codelm.model import Ids, LanguageModel
 from codelm.vocabulary import EOS, UNK, Vocabulary
+from codelm_train.encode import encoded
 from codelm_train.progress import Progress, silent
 
 S = TypeVar("S")
@@ -80,7 +81,7 @@ def evaluate(
     if len(ids) == 0:
         raise CorpusError("there is nothing to evaluate: the split has no words")
     is_identifier = np.array([word.isidentifier() and not iskeyword(word) for word in words], bool)
-    known = vocabulary.ids(words)[ids]
+    known = encoded(words, ids, vocabulary)
     log_probs = np.empty(len(ids), np.float64)
     ranks = np.zeros(len(ids), np.int64)  # 0: not among the proposals
     ranked = np.zeros(len(ids), bool)

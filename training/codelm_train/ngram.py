@@ -32,7 +32,7 @@ def train(corpus: Corpus, vocabulary: Vocabulary, recipe: NGramRecipe, progress:
         if max_bytes < 0:
             raise UsageError(f"a vocabulary of {len(vocabulary):,} words doesn't fit into {recipe.size}")
     split = corpus.split(TRAIN)
-    ids = encoded(corpus, split, vocabulary)
+    ids = encoded(corpus.lexicon.words, split.ids, vocabulary)
     counted = count(ids, split.starts, size=len(vocabulary), order=recipe.order, progress=progress)
     trie = estimate(counted, len(vocabulary))
     if recipe.prune or max_bytes is not None:
