@@ -4,7 +4,6 @@ import argparse
 import json
 import platform
 from importlib.metadata import version
-from pathlib import Path
 
 from codelm import __version__, checkpoint, terminal
 from codelm.checkpoint import Checkpoint
@@ -23,7 +22,7 @@ _PACKAGES = ("numpy", "pygls", "lsprotocol")
 
 def check(args: argparse.Namespace) -> int:
     """Print what ``args`` asks for; the completions come from a server process of their own, as an editor's do."""
-    model = checkpoint.load(Path(args.model).expanduser() if args.model else checkpoint.BUNDLED)
+    model = checkpoint.load(checkpoint.find(args.model))
     text, line, column = SAMPLE, SAMPLE.count("\n") + 1, len(SAMPLE.rpartition("\n")[2]) + 1
     if args.where:
         file, line, column = terminal.place(args.where)
@@ -44,7 +43,7 @@ def _facts(model: Checkpoint, answer: Answer) -> dict[str, object]:
             "name": model.name,
             "folder": str(model.folder),
             "kind": f"n-grams of up to {model.model.order} words, {len(model.vocabulary):,} words",
-            "megabytes": round(sum(file.stat().st_size for file in model.folder.iterdir()) / 1e6, 1),
+            "megabytes": round(checkpoint.bytes_in(model.folder) / 1e6, 1),
             "device": "cpu",
         },
         "milliseconds": {

@@ -82,6 +82,16 @@ def save(
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def find(name: str) -> Path:
+    """Return the folder of the checkpoint that a user names; "" is the bundled one."""
+    return Path(name).expanduser() if name else BUNDLED
+
+
+def bytes_in(folder: Path) -> int:
+    """Return the sum of the sizes of a checkpoint's files."""
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
 def load(folder: Path) -> Checkpoint:
     """Open a checkpoint. Raises CheckpointError, naming what is wrong."""
     manifest = _manifest(folder)

@@ -56,6 +56,17 @@ class Level:
     backoffs: NDArray[Any] | None = None
     backoff_table: Floats | None = None
 
+    def weights_at(self, places: slice | Nodes) -> Floats:
+        """Return the masses a of some n-grams, as they are stored."""
+        weights: NDArray[Any] = self.weights[places]
+        return weights if self.weight_table is None else self.weight_table[weights]
+
+    def backoffs_at(self, places: slice | Nodes) -> Floats:
+        """Return γ of some n-grams as contexts. The highest level has none."""
+        assert self.backoffs is not None
+        backoffs: NDArray[Any] = self.backoffs[places]
+        return backoffs if self.backoff_table is None else self.backoff_table[backoffs]
+
 
 @dataclass(frozen=True, eq=False)
 class NGramState:
@@ -179,21 +190,12 @@ class NGram:
         place = begin + int(words[begin:end].searchsorted(words.dtype.type(word)))
         return place if place < end and words[place] == word else -1
 
-    def _weights(self, depth: int, begin: int, end: int) -> Floats:
-        """Return the masses a of some n-grams of ``depth + 1`` words, before scaling."""
-        level = self.levels[depth]
-        weights = level.weights[begin:end]
-        return weights if level.weight_table is None else level.weight_table[weights]
-
-    def _backoff(self, depth: int, node: int) -> float:
-        level = self.levels[depth - 1]
-        assert level.backoffs is not None
-        value = level.backoffs[node]
-        return float(value if level.backoff_table is None else level.backoff_table[value])
+    def _backoff(self, depth: int, node: int) -> np.float32:
+        return np.float32(self.levels[depth - 1].backoffs_at(slice(node, node + 1))[0])
 
     def _masses(self, depth: int, node: int, begin: int, end: int) -> Floats:
         """Return the masses a(· | h) of all continuations of the context that is ``node`` at ``depth``."""
-        weights = self._weights(depth, begin, end)
+        weights = self.levels[depth].weights_at(slice(begin, end))
         scales = self._scales[depth]
         return weights if scales is None else weights * scales[node]
 
@@ -204,7 +206,7 @@ class NGram:
             words = self.levels[depth].words[begin:end]
             masses = self._masses(depth, nodes[depth], begin, end)
             places = np.minimum(words.searchsorted(wanted.astype(words.dtype)), end - begin - 1)
-            probabilities = probabilities * np.float32(self._backoff(depth, nodes[depth]))
+            probabilities = probabilities * self._backoff(depth, nodes[depth])
             probabilities += np.where(words[places] == wanted, masses[places], np.float32(0))
         return probabilities
 
@@ -212,7 +214,7 @@ class NGram:
         """Return p(w | h) of every id, for one row of context nodes: (size,)."""
         row = self._unigrams.copy()
         for depth, begin, end in self._contexts(nodes):
-            row *= np.float32(self._backoff(depth, nodes[depth]))
+            row *= self._backoff(depth, nodes[depth])
             row[self.levels[depth].words[begin:end]] += self._masses(depth, nodes[depth], begin, end)
         return row
 
@@ -220,17 +222,13 @@ class NGram:
         """Return p(w | h) of one word for each of many rows of context nodes: (B, order), (B,) → (B,)."""
         probabilities = self._unigrams[words]
         for depth in range(1, self.order):
-            level, above = self.levels[depth], self.levels[depth - 1]
             begin, end = self._spans(depth, nodes[:, depth])
             continued = begin < end
             context = np.where(continued, nodes[:, depth], 0)
-            assert above.backoffs is not None
-            backoffs = above.backoffs[context]
-            backoffs = backoffs if above.backoff_table is None else above.backoff_table[backoffs]
+            backoffs = self.levels[depth - 1].backoffs_at(context)
             probabilities = np.where(continued, probabilities * backoffs, probabilities)
             child = self._children(depth, np.where(continued, context, -1), words)
-            weights = level.weights[np.maximum(child, 0)]
-            masses = weights if level.weight_table is None else level.weight_table[weights]
+            masses = self.levels[depth].weights_at(np.maximum(child, 0))
             scales = self._scales[depth]
             masses = masses if scales is None else masses * scales[context]
             probabilities = probabilities + np.where(child >= 0, masses, np.float32(0))
@@ -255,15 +253,14 @@ class NGram:
         if level.weight_table is None:
             return None
         if depth == 0:
-            total = level.weight_table[level.weights].sum(dtype=np.float64)
+            total = level.weights_at(slice(None)).sum(dtype=np.float64)
             return np.array([(1 - self.root_backoff) / total], np.float32)
         above = self.levels[depth - 1]
         assert above.first is not None
-        assert above.backoffs is not None
         first = above.first.astype(np.int64)
-        running = np.concatenate([[0.0], np.cumsum(level.weight_table[level.weights], dtype=np.float64)])
+        running = np.concatenate([[0.0], np.cumsum(level.weights_at(slice(None)), dtype=np.float64)])
         totals = running[first[1:]] - running[first[:-1]]
-        backoffs = above.backoffs if above.backoff_table is None else above.backoff_table[above.backoffs]
+        backoffs = above.backoffs_at(slice(None))
         has_any = first[1:] > first[:-1]
         return np.where(has_any, (1 - backoffs) / np.where(has_any, totals, 1), 1).astype(np.float32)
 

@@ -16,7 +16,7 @@ def complete(args: argparse.Namespace) -> int:
     file, line, column = place(args.where)
     text = read(file)
     offset = offset_of(text, line, column, args.where)
-    model = checkpoint.load(Path(args.model).expanduser() if args.model else checkpoint.BUNDLED)
+    model = checkpoint.load(checkpoint.find(args.model))
     found = Completer(model).complete(Snapshot(file.absolute().as_uri(), None, text), offset, limit=args.limit)
     print(as_json(found, model.name) if args.json else as_table(found, text[found.start : offset]))
     return 0

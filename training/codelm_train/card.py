@@ -7,7 +7,7 @@ from codelm.ngram import NGram
 from codelm_train.evaluate import Evaluation, Scores
 
 
-def card(name: str, command: str, model: NGram, facts: Mapping[str, Any], evaluation: Evaluation | None) -> str:
+def card(name: str, command: str, model: NGram, facts: Mapping[str, Any], evaluation: Evaluation) -> str:
     """Return the card as Markdown. ``facts`` are those of the checkpoint's manifest."""
     training = facts["training"]
     sources = training["sources"]
@@ -44,9 +44,7 @@ def card(name: str, command: str, model: NGram, facts: Mapping[str, Any], evalua
     return "\n".join(lines)
 
 
-def _quality(evaluation: Evaluation | None) -> Sequence[str]:
-    if evaluation is None:
-        return ()
+def _quality(evaluation: Evaluation) -> Sequence[str]:
     return (
         "## Quality",
         "",

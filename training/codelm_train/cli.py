@@ -85,7 +85,7 @@ def _ngram(args: argparse.Namespace) -> None:
     model = ngram.train(corpus, vocabulary, recipe, bar)
     checkpoint.save(args.out, model, vocabulary, name=args.out.name, stream=corpus.stream, facts=ngram.facts(corpus))
     counts = ", ".join(f"{len(level.words):,}" for level in model.levels)
-    print(f"n-grams of 1 to {model.order} words: {counts}; {_bytes_in(args.out) / 1e6:.1f} MB")
+    print(f"n-grams of 1 to {model.order} words: {counts}; {checkpoint.bytes_in(args.out) / 1e6:.1f} MB")
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -107,7 +107,8 @@ def _run(args: argparse.Namespace) -> None:
     folder = run(args.recipe, args.out, cache=args.cache, progress=bar)
     trained = checkpoint.load(folder)
     print(_table(Evaluation.from_json(trained.facts["quality"])))
-    print(f"\n{folder}: {_bytes_in(folder) / 1e6:.1f} MB; try: codelm-lsp complete FILE:LINE:COLUMN --model {folder}")
+    size = checkpoint.bytes_in(folder) / 1e6
+    print(f"\n{folder}: {size:.1f} MB; try: codelm-lsp complete FILE:LINE:COLUMN --model {folder}")
 
 
 def _table(evaluation: Evaluation) -> str:
@@ -126,10 +127,6 @@ def _opened(args: argparse.Namespace, split: str) -> Corpus:
     if (args.corpus is None) == (args.tokenised is None):
         raise UsageError("name either a CORPUS or --tokenised FILE")
     return tokenised(args.tokenised, split) if args.corpus is None else open_corpus(args.corpus)
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -108,24 +108,20 @@ class Steps:
             except (ValueError, AttributeError) as error:
                 raise UsageError(f"{self._file} is broken ({error}); remove it to run every step again") from error
 
-    def run(self, step: str, output: Path, made_from: Mapping[str, Any], make: Callable[[], None]) -> bool:
-        """Make ``output`` by ``make()`` unless it is there and was made from the same; return whether it was made."""
+    def run(self, step: str, output: Path, made_from: Mapping[str, Any], make: Callable[[], None]) -> None:
+        """Make ``output`` by ``make()`` unless it is there and was made from the same."""
         stamp = _stamp(made_from)
         if output.exists() and self._made.get(step) == stamp:
-            return False
+            return
         # A stamp is written only behind its step: a run that is killed in between does the step again.
         self._made.pop(step, None)
         make()
         self._made[step] = stamp
-        self._write()
-        return True
+        replace_file(self._file, json.dumps(self._made, indent=1) + "\n")
 
     def stamp(self, step: str) -> str:
         """Return the stamp of a step that was run."""
         return self._made[step]
-
-    def _write(self) -> None:
-        replace_file(self._file, json.dumps(self._made, indent=1) + "\n")
 
 
 Part = CorpusRecipe | VocabularyRecipe | NGramRecipe | EvaluateRecipe

@@ -8,7 +8,6 @@ import asyncio
 import sys
 import threading
 from collections.abc import Coroutine, Mapping
-from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
@@ -46,7 +45,7 @@ def load(model: str) -> Completing:
     from codelm import checkpoint
     from codelm.completer import Completer
 
-    return Completer(checkpoint.load(Path(model).expanduser() if model else checkpoint.BUNDLED))
+    return Completer(checkpoint.load(checkpoint.find(model)))
 
 
 class Server(LanguageServer):
