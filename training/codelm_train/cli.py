@@ -29,7 +29,7 @@ codelm-lsp loads.
 EPILOG = """\
 examples:
   codelm-train run standard-library --out model       everything in one command, without the network
-  codelm-train corpus ~/work/*/ --out corpus          a corpus of your own projects
+  codelm-train corpus ~/projects/*/ --out corpus      a corpus of your own projects
   codelm-train vocabulary corpus --out words.txt
   codelm-train ngram corpus --vocabulary words.txt --size 10MB --out model
   codelm-train evaluate model corpus
