@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,12 @@ def wait_until(condition: Callable[[], Any], what: str, seen: Callable[[], objec
             pytest.fail(f"{what}: not within {PATIENCE} seconds; {seen()}")
         time.sleep(PAUSE)
     return result
+
+
+def listens(path: Path) -> bool:
+    """Whether a process takes connections at a socket: its file is there a moment before it does."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def is_running(pid: int) -> bool:
@@ -80,11 +87,11 @@ class Neovim:
         )
         # In a folder of its own: a socket's path may be some hundred characters long at most.
         self._run = tempfile.TemporaryDirectory(prefix="nvim-")
-        socket = Path(self._run.name) / "socket"
+        address = Path(self._run.name) / "socket"
         folders = {f"XDG_{name.upper()}_HOME": str(home / name) for name in ("config", "data", "state", "cache")}
         self.process = subprocess.Popen(
             # No swap files, no shada; the socket instead of --embed gives us the exit status as well.
-            [nvim, "--headless", "-n", "-i", "NONE", "--listen", socket],
+            [nvim, "--headless", "-n", "-i", "NONE", "--listen", address],
             env={
                 "PATH": os.environ["PATH"],
                 "LC_ALL": "C.UTF-8",
@@ -101,8 +108,12 @@ class Neovim:
         self._watchdog = threading.Timer(TOO_LONG, self.process.kill)
         self._watchdog.daemon = True
         self._watchdog.start()
-        wait_until(socket.exists, "Neovim listens")
-        self.remote = pynvim.attach("socket", path=str(socket))
+        try:
+            wait_until(lambda: listens(address), "Neovim listens")
+            self.remote = pynvim.attach("socket", path=str(address))
+        except BaseException:
+            self._end()
+            raise
         self.remote.ui_attach(100, 30, rgb=True)
 
     # --- files and text -----------------------------------------------------------------------------------
@@ -234,10 +245,13 @@ class Neovim:
         """End it, however it is."""
         if not self._called:
             self.quit()
+        self._end()
+        self.remote.close()
+
+    def _end(self) -> None:
         self.process.kill()
         self.process.wait()
         self._watchdog.cancel()
-        self.remote.close()
         self._run.cleanup()
 
 

@@ -7,18 +7,19 @@ is smaller and quicker to take apart than a list of words. Results come in the o
 import io
 import multiprocessing
 import os
+import queue
 import signal
 import textwrap
-import threading
 import tokenize
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
-from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import Any
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,7 @@ class Lexed:
 
 Content = bytes | str | tuple[str, ...] | Dropped
 Job = tuple[str, Content]  # path, content
+_Pipe: TypeAlias = "Connection[Any, Any]"
 
 
 def lex_all(documents: Iterable[Document], workers: int = 0) -> Iterator[tuple[Document, Lexed | Dropped]]:
@@ -66,35 +68,83 @@ def lex_all(documents: Iterable[Document], workers: int = 0) -> Iterator[tuple[D
         for batch in batches:
             yield from zip(batch, _lex_batch(list(map(_job, batch))), strict=True)
         return
-    pool = ProcessPoolExecutor(workers, _Workers(), initializer=_begin)
     pending: deque[tuple[list[Document], Future[list[Lexed | Dropped]]]] = deque()
     try:
-        for batch in batches:
-            pending.append((batch, pool.submit(_lex_batch, list(map(_job, batch)))))
-            if len(pending) > _QUEUED * workers:
-                done, future = pending.popleft()
+        with _Workers(workers) as pool:
+            for batch in batches:
+                pending.append((batch, pool.submit(list(map(_job, batch)))))
+                if len(pending) > _QUEUED * workers:
+                    done, future = pending.popleft()
+                    yield from zip(done, future.result(), strict=True)
+            for done, future in pending:
                 yield from zip(done, future.result(), strict=True)
-        for done, future in pending:
-            yield from zip(done, future.result(), strict=True)
-    except BrokenProcessPool as error:
+    except _WORKER_DIED as error:
         raise CorpusError("a process that reads sources was killed; is there enough memory?") from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _Worker(SpawnProcess):
-    """A process that is started afresh, since numpy's threads and a fork don't go together.
+_WORKER_DIED = (EOFError, BrokenPipeError, ConnectionResetError)
 
-    It is a daemon: however its parent comes to its end, a second interrupt included, the parent ends it and does not
-    wait for it.
+
+class _Workers:
+    """Worker processes, each at the other end of a pipe of its own, with a thread that feeds it.
+
+    Not concurrent.futures' pool of processes: its workers share one pipe, of which the parent holds both ends,
+    so that a worker killed in the middle of an answer leaves the parent waiting for the rest of it. Here the
+    pipe then ends.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs, daemon=True)
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._threads = ThreadPoolExecutor(count)
+        self._processes: list[BaseProcess] = []
+        self._idle: queue.SimpleQueue[_Pipe] = queue.SimpleQueue()
+
+    def submit(self, jobs: list[Job]) -> Future[list[Lexed | Dropped]]:
+        return self._threads.submit(self._ask, jobs)
+
+    def _ask(self, jobs: list[Job]) -> list[Lexed | Dropped]:
+        pipe = self._idle.get()
+        try:
+            pipe.send(jobs)
+            answer: list[Lexed | Dropped] = pipe.recv()
+            return answer
+        finally:
+            self._idle.put(pipe)  # a dead worker's too: who asks it next learns of its end, and nobody waits
+
+    def __enter__(self) -> Self:
+        # Started afresh, since numpy's threads and a fork don't go together.
+        context = multiprocessing.get_context("spawn")
+        try:
+            for _ in range(self._count):
+                ours, theirs = context.Pipe()
+                self._idle.put(ours)
+                with theirs:  # the worker's alone, once it has it: else its death would not end the pipe
+                    # A daemon: however this process comes to its end, it ends the worker and does not wait for it.
+                    process = context.Process(target=_work, args=(theirs,), daemon=True)
+                    process.start()
+                self._processes.append(process)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.kill()
+        self._threads.shutdown(cancel_futures=True)
+        while not self._idle.empty():
+            self._idle.get().close()
+        for process in self._processes:
+            process.join()
+            process.close()
 
 
-class _Workers(SpawnContext):
-    Process = _Worker
+def _work(pipe: _Pipe) -> None:
+    """Answer a parent's batches until it is gone. It alone minds the terminal's interrupt."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(*_WORKER_DIED):  # the parent, here
+        while True:
+            pipe.send(_lex_batch(pipe.recv()))
 
 
 def lex(job: Job) -> Lexed | Dropped:
@@ -161,16 +211,3 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _begin() -> None:
-    """Prepare a worker: it leaves the terminal's interrupt to its parent, and does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # a killed parent closes no queue, so the worker would wait for ever
