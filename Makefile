@@ -33,6 +33,7 @@ format: $(DEV)/installed
 
 bench: $(DEV)/installed
 	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python tests/benchmarks/workspace.py
 
 # Typing in five projects, replayed through the real server: fetches the projects, then takes about a minute.
 replay: $(DEV)/installed

@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import strategies as st
 
 from codelm.model import Ids, LanguageModel, log_probs
-from codelm.vocabulary import PAD
 
 Model = LanguageModel[Any]
 
@@ -20,11 +19,13 @@ def row_of(model: Model, state: object, size: int) -> np.ndarray:
     return np.exp(log_probs(model, state, 1, size)[0].astype(np.float64))
 
 
-def rows_normalise(model: Model, size: int, context: Ids, tolerance: float) -> None:
+def rows_normalise(model: Model, size: int, context: Ids, tolerance: float, seen: set[int] | None = None) -> None:
+    """``seen``: the words that a cache holds, which alone have a probability; None: all words have one."""
     row = row_of(model, model.read(model.start(), context), size)
+    possible = np.isin(np.arange(size), list(range(1, size) if seen is None else seen))
     assert not np.isnan(row).any()
-    assert row[PAD] == 0
-    assert (np.delete(row, PAD) > 0).all()
+    assert (row[~possible] == 0).all()
+    assert (row[possible] > 0).all()
     assert abs(row.sum() - 1) < tolerance
 
 
@@ -77,7 +78,8 @@ def proposals_agree_with_scores(model: Model, size: int, context: Ids, k: int, a
     proposed = model.propose(state, k, allowed)[0]
     assert proposed.shape == (k,)
     listed = proposed[proposed >= 0]
-    candidates = np.setdiff1d(np.arange(size) if allowed is None else allowed, [PAD])
+    candidates = np.arange(size) if allowed is None else allowed
+    candidates = candidates[scores[candidates] > -np.inf]  # not [PAD], and in a cache only what it has seen
     assert len(listed) == min(k, len(candidates))
     assert (proposed[len(listed) :] == -1).all()
     assert len(set(listed.tolist())) == len(listed)

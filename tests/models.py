@@ -1,9 +1,12 @@
 """Small trained models for the tests, of real code: a few modules of the standard library."""
 
 import sysconfig
+import tempfile
 from collections import Counter
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,9 +14,12 @@ from codelm.checkpoint import Checkpoint
 from codelm.model import Ids
 from codelm.ngram import NGram
 from codelm.vocabulary import Vocabulary, most_frequent
+from codelm.weights import Floats, Weights, normalised, valid
 from codelm.words import words
-from codelm_train.count import CountedLevel, Trie, count, estimate, to_model
+from codelm_train.count import CountedLevel, count
 from codelm_train.prune import prune, quantise
+from codelm_train.smoothing import KNESER_NEY, estimate
+from codelm_train.trie import Trie, TrieLevel, to_model
 
 MODULES = ("json/decoder.py", "json/encoder.py", "argparse.py", "textwrap.py", "os.py", "posixpath.py")
 
@@ -39,11 +45,22 @@ def encoded(size: int = 0) -> tuple[Ids, Ids]:
 
 
 @cache
-def estimated(order: int, size: int = 0) -> tuple[Trie, list[CountedLevel]]:
-    """The estimate of the modules, and what it was counted from."""
+def estimated(order: int, size: int = 0, smoothing: str = KNESER_NEY) -> tuple[Trie, list[CountedLevel]]:
+    """The estimate of the modules, and what it was counted from; all in memory."""
     ids, starts = encoded(size)
-    counted = count(ids, starts, size=len(vocabulary(size)), order=order)
-    return estimate(counted, len(vocabulary(size))), counted
+    with tempfile.TemporaryDirectory() as folder:
+        counted = count(ids, starts, size=len(vocabulary(size)), order=order, folder=Path(folder))
+        trie = estimate(counted, len(vocabulary(size)), Path(folder), smoothing)
+        in_memory = replace(trie, levels=tuple(map(loaded, trie.levels)))
+        return in_memory, [loaded(level) for level in counted]
+
+
+AnyLevel = TypeVar("AnyLevel", CountedLevel, TrieLevel)
+
+
+def loaded(level: AnyLevel) -> AnyLevel:
+    """The level with its columns in memory."""
+    return replace(level, **{field.name: getattr(level, field.name)[:] for field in fields(level)})
 
 
 @cache
@@ -60,3 +77,18 @@ def ngram(order: int = 4, size: int = 0, *, pruned: bool = False, quantised: boo
 def checkpoint(size: int = 0) -> Checkpoint:
     """A checkpoint in memory."""
     return Checkpoint(Path("nowhere"), "test", "code", vocabulary(size), ngram(size=size), {})
+
+
+def random_weights(seed: int) -> Weights:
+    """Weights of a mixture, any that are possible."""
+    rng = np.random.default_rng(seed)
+    parts, caches = valid()
+    tables = {name: normalised(rng.uniform(0.05, 1, mask.shape), mask) for name, mask in caches.items()}
+    return Weights(normalised(rng.uniform(0.05, 1, parts.shape), parts), tables, float(rng.uniform(0, 0.99)))
+
+
+def only(cache: str, expert: int) -> Floats:
+    """Weights of a cache that listen to one of its experts, whatever the length of the match."""
+    table = np.zeros_like(valid()[1][cache])
+    table[:, expert] = 1
+    return table

@@ -1,6 +1,7 @@
 """Checkpoints: what is saved is what is loaded, and whatever is wrong with one is said by name."""
 
 import json
+import mmap
 import shutil
 from pathlib import Path
 
@@ -45,7 +46,17 @@ def test_what_is_saved_is_what_is_loaded(tmp_path, quantised):
 
 
 def test_arrays_are_mapped_not_read(saved):
-    assert isinstance(load(saved).model.levels[-1].words.base, np.memmap)
+    model = load(saved).model
+    assert isinstance(model.levels[-1].words.base, mmap.mmap)
+    assert isinstance(model.lists[0].ids.base, mmap.mmap)
+
+
+def test_lists_are_saved(saved):
+    model, loaded = models.ngram(3, quantised=True), load(saved).model
+    assert len(model.lists[0].contexts) > 1
+    for made, kept in zip(model.lists, loaded.lists, strict=True):
+        for part in ("contexts", "ids", "rests", "scales"):
+            np.testing.assert_array_equal(getattr(kept, part), getattr(made, part))
 
 
 def test_saving_replaces_a_checkpoint_and_nothing_else(tmp_path):
@@ -72,8 +83,9 @@ def test_no_checkpoint_at_all(tmp_path):
         (b"[" * 100_000, "is not JSON"),
         (b"[]", "is not the manifest of a codelm checkpoint"),
         (b'{"format": "codelm checkpoint", "version": 99, "kind": "ngram"}', "version 99"),
-        (b'{"format": "codelm checkpoint", "version": 1, "kind": "lstm"}', "'lstm'"),
-        (b'{"format": "codelm checkpoint", "version": 1, "kind": "ngram"}', "'vocabulary' is missing"),
+        (b'{"format": "codelm checkpoint", "version": 2, "kind": "lstm"}', "'lstm'"),
+        (b'{"format": "codelm checkpoint", "version": 1, "kind": "ngram"}', "version 1"),
+        (b'{"format": "codelm checkpoint", "version": 2, "kind": "ngram"}', "'vocabulary' is missing"),
     ],
 )
 def test_broken_manifests(copy, content, problem):
@@ -90,6 +102,9 @@ def test_broken_manifests(copy, content, problem):
         (("ngram", "root_backoff"), 7.0),
         (("ngram", "levels"), []),
         (("ngram", "levels"), [1, 2, 3]),
+        (("ngram", "levels", 0, "listed"), -1),
+        (("ngram", "levels", 0, "listed"), None),
+        (("mixture",), [0.5]),
         (("stream",), "morse"),
         (("name",), 5),
     ],
@@ -101,22 +116,28 @@ def test_manifests_that_say_nonsense(copy, path, value):
         part = part[key]
     part[path[-1]] = value
     (copy / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(CheckpointError, match=r"manifest\.json"):
+    with pytest.raises(CheckpointError, match=r"manifest\.json|best_contexts\.npy"):
         load(copy)
 
 
-@pytest.mark.parametrize("file", ["vocabulary.txt", "ngram.1.words.npy", "ngram.2.first.npy", "ngram.3.weights.npy"])
+@pytest.mark.parametrize(
+    "file", ["vocabulary.txt", "ngram.1.words.npy", "ngram.2.first.npy", "ngram.3.weights.npy", "ngram.1.best_ids.npy"]
+)
 def test_a_missing_file_is_named(copy, file):
     (copy / file).unlink()
     with pytest.raises(CheckpointError, match=file):
         load(copy)
 
 
-@pytest.mark.parametrize("file", ["ngram.1.words.npy", "ngram.2.first.npy", "ngram.3.weight_table.npy"])
+@pytest.mark.parametrize(
+    "file", ["ngram.1.words.npy", "ngram.2.first.npy", "ngram.3.weight_table.npy", "ngram.1.best_ids.npy"]
+)
 def test_a_file_that_is_cut_short_is_named(copy, file):
-    (copy / file).write_bytes((copy / file).read_bytes()[:-1])
-    with pytest.raises(CheckpointError, match=file):
-        load(copy)
+    content = (copy / file).read_bytes()
+    for broken in (content[:-1], content + b"\0", content[:100], content[:9], b""):
+        (copy / file).write_bytes(broken)
+        with pytest.raises(CheckpointError, match=file):
+            load(copy)
 
 
 def test_another_vocabulary_is_noticed(copy):
@@ -136,9 +157,24 @@ def replaced(file: Path, change) -> None:
     [
         ("ngram.1.words.npy", lambda a: a + np.uint16(60_000), "outside the vocabulary"),
         ("ngram.1.first.npy", lambda a: a[::-1], "out of order"),
-        ("ngram.2.first.npy", lambda a: a + np.uint32(5), "out of order"),
-        ("ngram.1.first.npy", lambda a: np.concatenate([a, a]), r"holds uint32"),
-        ("ngram.2.weights.npy", lambda a: a.astype(np.float64), r"holds float64"),
+        ("ngram.2.first.npy", lambda a: a + np.uint16(5), "out of order"),
+        ("ngram.1.first.npy", lambda a: a.astype(np.uint32)[::-1], "out of order"),
+        ("ngram.1.first.npy", lambda a: np.append(a[:1], np.append(a[2:].astype(np.uint32), a[1])), "out of order"),
+        ("ngram.1.first.npy", lambda a: np.where(np.arange(len(a)) == 9, 60_000, a).astype(np.uint16), "out of order"),
+        ("ngram.1.first.npy", lambda a: np.where(np.arange(len(a)) == 9, 60_000, a).astype(np.uint32), "out of order"),
+        ("ngram.2.words.npy", lambda a: a * np.uint16(0), r"\[PAD\] stands behind"),
+        ("ngram.1.best_contexts.npy", lambda a: a[::-1], "out of order"),
+        ("ngram.1.best_contexts.npy", lambda a: a + np.uint32(60_000), "out of order"),
+        ("ngram.1.best_ids.npy", lambda a: a + np.uint16(60_000), "outside the vocabulary"),
+        ("ngram.1.best_ids.npy", lambda a: a * np.uint16(0), "outside the vocabulary"),
+        ("ngram.1.best_ids.npy", lambda a: a.ravel(), "holds <u2"),
+        ("ngram.1.best_ids.npy", lambda a: np.asfortranarray(a), "is no array"),
+        ("ngram.1.best_rests.npy", lambda a: a * np.float32(np.nan), "between 0 and 1"),
+        ("ngram.1.best_scales.npy", lambda a: a * np.float32(np.nan), "no factor"),
+        ("ngram.1.best_scales.npy", lambda a: np.full_like(a, np.inf), "no factor"),
+        ("ngram.1.best_scales.npy", lambda a: -a, "no factor"),
+        ("ngram.1.first.npy", lambda a: np.concatenate([a, a]), r"holds <u2"),
+        ("ngram.2.weights.npy", lambda a: a.astype(np.float64), r"holds <f8"),
         ("ngram.2.weight_table.npy", lambda a: a * np.float32(np.nan), "between 0 and 1"),
         ("ngram.1.backoff_table.npy", lambda a: a - np.float32(2), "between 0 and 1"),
     ],

@@ -4,13 +4,20 @@ The model is trained on a few modules of the standard library, argparse and os a
 """
 
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import models
 import pytest
 
 from codelm.completer import Completer
 from codelm.completion import Completion, CompletionKind, Completions, Snapshot
+from codelm.environment import Environment
 from codelm.errors import Cancelled
+from codelm.importable import Importable
+from codelm.workspace import WorkspaceIndex, updated, without
+from codelm.workspace_cache import WorkspaceModel
+from codelm.workspace_files import path_key, source_files
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def texts(found: Completions) -> list[str]:
     ],
 )
 def test_the_expected_word_is_offered(completer, source, expected):
-    assert expected in texts(complete(completer, source))
+    assert expected in texts(complete(completer, source, limit=200))
 
 
 def test_what_is_typed_is_replaced(completer):
@@ -207,10 +214,11 @@ def test_an_unclosed_bracket_above_does_not_hide_the_statement_below(completer):
     assert "self" in texts(complete(completer, broken))[:3]
 
 
-def test_the_text_right_of_the_cursor_is_no_context(completer):
-    alone = complete(completer, "def f(self):\n    self.|")
-    followed = complete(completer, "def f(self):\n    self.|\n\nclass B:\n    pass\n")
-    assert texts(alone) == texts(followed)
+def test_the_text_right_of_the_cursor_on_its_line_is_no_context(completer):
+    source = "class A:\n    def f(self):\n        x = self.|{}\n        return x\n"
+    alone = complete(completer, source.format(""))
+    for rest in (" + other_name(x)", "[1]; y = 2", "  # self.other_name"):
+        assert complete(completer, source.format(rest)) == alone
 
 
 def test_typing_on_equals_asking_a_completer_that_knows_nothing(completer):
@@ -218,6 +226,8 @@ def test_typing_on_equals_asking_a_completer_that_knows_nothing(completer):
     for end in range(1, len(source) + 1):
         fresh = Completer(models.checkpoint())
         assert complete(completer, source[:end] + "|") == complete(fresh, source[:end] + "|")
+        below = source[:end] + "|" + source[end:]
+        assert complete(completer, below) == complete(fresh, below)
 
 
 def test_an_empty_file_and_odd_text_have_answers(completer):
@@ -267,3 +277,242 @@ def test_the_first_statement_of_a_file_is_completed_like_any_other(completer):
 def test_no_operator_keyword_is_proposed_where_an_operand_belongs(completer):
     for source in ("x = |", "f(|", "raise |", "return |", "x + |", "[|"):
         assert not {"and", "or", "in", "is", "as", "if", "else"} & set(texts(complete(completer, source, limit=200)))
+
+
+# --- what the file teaches -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def frobnicate_all(x):\n    return x\n\n\ny = frob|",
+        "y = frob|\n\n\ndef frobnicate_all(x):\n    return x\n",
+        "x.frobnicate_all = 1\nx.|",
+        "y = |\nfrobnicate_all(y)",
+        'f(frobnicate_all)\nx = f"{frob|}"',
+    ],
+    ids=repr,
+)
+def test_a_name_of_the_file_that_the_model_has_never_seen_is_offered_whole(completer, source):
+    found = complete(completer, source, limit=200)
+    item = next(item for item in found.items if item.text == "frobnicate_all")
+    assert accepted(source, found, item).count("frobnicate_all") == 2
+
+
+def test_a_name_that_was_deleted_is_no_longer_offered(completer):
+    assert "frobnicate_all" in texts(complete(completer, "frobnicate_all = 1\nx = fr|"))
+    assert "frobnicate_all" not in texts(complete(completer, "\nx = fr|"))
+
+
+def test_what_is_being_typed_is_not_offered_itself(completer):
+    assert complete(completer, "x = frobnic|").items == ()
+    assert complete(completer, "x = frobnica|").items == ()
+
+
+def test_names_of_the_file_may_stand_only_where_a_name_may(completer):
+    assert "frobnicate_all" not in texts(complete(completer, "frobnicate_all = 1\nx = value |", limit=200))
+
+
+def test_strings_of_the_file_are_offered_in_the_quotes_that_are_typed(completer):
+    source = "d[\"frob_key\"] = 1\nprint(d['frob_|'])"
+    found = complete(completer, source)
+    item = next(item for item in found.items if item.text == "'frob_key")
+    assert accepted(source, found, item).endswith("print(d['frob_key|'])")
+
+
+@pytest.mark.parametrize(
+    ("secret", "typed"),
+    [
+        ('password = "swordfish"', "swo"),
+        ('key = "aX9$k2LqT8"', "aX9"),
+        ("connect(token='gandalf')", "gan"),
+        ('{"api_key": "frobnicate"}', "frob"),
+    ],
+)
+@pytest.mark.parametrize("order", ["{secret}\nx = '{typed}|", "x = '{typed}|\n{secret}\n", "f({secret}, '{typed}|"])
+def test_what_may_be_a_secret_is_never_offered(completer, secret, typed, order):
+    found = texts(complete(completer, order.format(secret=secret, typed=typed), limit=200))
+    assert not [text for text in found if typed in text]
+
+
+def test_each_document_has_its_own_words(completer):
+    complete(completer, "frobnicate_all = 1\n|")
+    other = completer.complete(Snapshot("file:///b.py", 1, "x = frob"), 8, limit=20)
+    assert other.items == ()
+
+
+def test_a_document_that_was_closed_is_learned_anew(completer):
+    source = "frobnicate_all = 1\nx = frob|"
+    before = complete(completer, source)
+    completer.close("file:///a.py")
+    completer.close("file:///never-opened.py")
+    assert complete(completer, source) == before
+
+
+def test_more_documents_than_are_remembered_have_answers(completer):
+    expected = complete(completer, "frobnicate_all = 1\nx = frob|")
+    for _ in range(2):
+        for number in range(40):
+            text = f"frobnicate_{number} = 1\nx = frob"
+            found = completer.complete(Snapshot(f"file:///{number}.py", 1, text), len(text), limit=20)
+            assert texts(found) == [f"frobnicate_{number}"]
+    assert texts(complete(completer, "frobnicate_all = 1\nx = frob|")) == texts(expected)
+
+
+# --- what the workspace teaches ------------------------------------------------------------------------------
+
+
+def indexed(folder: Path, files: Mapping[str, str]) -> WorkspaceIndex:
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return updated(WorkspaceIndex(), source_files([folder]).files)
+
+
+def complete_in(completer: Completer, file: Path, source: str) -> list[str]:
+    text, bar, rest = source.partition("|")
+    assert bar, "no cursor in the source"
+    snapshot = Snapshot(file.as_uri(), 1, text + rest, path_key(file))
+    return texts(completer.complete(snapshot, len(text), limit=200))
+
+
+def test_a_name_of_another_file_is_offered(completer, tmp_path):
+    index = indexed(tmp_path, {"a.py": "x = 1\n", "b.py": "def frobnicate_all(x):\n    return frobnicate_all\n"})
+    assert complete_in(completer, tmp_path / "a.py", "y = frob|") == []
+    completer.workspace = completer.learned(index)
+    assert complete_in(completer, tmp_path / "a.py", "y = frob|") == ["frobnicate_all"]
+    assert complete_in(completer, tmp_path / "new.py", "y = frob|") == ["frobnicate_all"]
+
+
+def test_of_the_open_file_only_what_stands_in_the_editor_counts(completer, tmp_path):
+    """What was saved of it may have been deleted since."""
+    index = indexed(tmp_path, {"a.py": "frobnicate_all = 1\n", "b.py": "frobnicate_one = 1\n"})
+    completer.workspace = completer.learned(index)
+    assert complete_in(completer, tmp_path / "a.py", "y = frob|") == ["frobnicate_one"]
+    assert complete_in(completer, tmp_path / "b.py", "y = frob|") == ["frobnicate_all"]
+    assert sorted(complete_in(completer, tmp_path / "c.py", "y = frob|")) == ["frobnicate_all", "frobnicate_one"]
+
+
+def test_a_workspace_can_be_replaced_and_taken_away(completer, tmp_path):
+    index = indexed(tmp_path, {"b.py": "frobnicate_all = 1\n", "c.py": "frobnicate_one = 1\n"})
+    completer.workspace = completer.learned(index)
+    assert len(complete_in(completer, tmp_path / "a.py", "y = frob|")) == 2
+    completer.workspace = completer.learned(without(index, [path_key(tmp_path / "b.py")]))
+    assert complete_in(completer, tmp_path / "a.py", "y = frob|") == ["frobnicate_one"]
+    completer.workspace = None
+    assert complete_in(completer, tmp_path / "a.py", "y = frob|") == []
+
+
+def test_a_workspace_of_no_files_and_of_empty_files_teaches_nothing(completer, tmp_path):
+    before = complete_in(completer, tmp_path / "a.py", "y = |")
+    for files in ({}, {"b.py": "", "c.py": "# nothing\n"}):
+        completer.workspace = completer.learned(indexed(tmp_path, files))
+        assert complete_in(completer, tmp_path / "a.py", "y = |") == before
+
+
+def test_secrets_of_the_workspace_are_never_offered(completer, tmp_path):
+    index = indexed(tmp_path, {"b.py": "password = 'swordfish'\nkey = 'aX9$k2LqT8'\n"})
+    completer.workspace = completer.learned(index)
+    for typed in ("swo", "aX9"):
+        assert complete_in(completer, tmp_path / "a.py", f"x = '{typed}|") == []
+
+
+def test_to_forget_is_to_know_nothing_of_files_and_workspace(completer, tmp_path):
+    completer.workspace = completer.learned(indexed(tmp_path, {"b.py": "frobnicate_all = 1\n"}))
+    complete_in(completer, tmp_path / "a.py", "frobnicate_one = 1\ny = frob|")
+    completer.forget()
+    assert completer.workspace is None
+    assert complete_in(completer, tmp_path / "a.py", "y = frob|") == []
+    fresh = Completer(models.checkpoint())
+    for source in ("y = frob|", "frobnicate_two = 1\ny = |", "import |"):
+        assert complete(completer, source) == complete(fresh, source)
+
+
+def test_what_was_learned_before_forgetting_is_not_used(completer, tmp_path):
+    """A thread may be sorting a workspace while another is told to forget it."""
+    index = indexed(tmp_path, {"b.py": "frobnicate_all = 1\n"})
+    late = completer.learned(index)
+    completer.forget()
+    completer.workspace = late
+    # Its ids are now those of other words.
+    source = "other_name = 1\nanother_name = 2\ny = |"
+    assert complete(completer, source) == complete(Completer(models.checkpoint()), source)
+    assert complete_in(completer, tmp_path / "a.py", "y = frob|") == []
+    completer.workspace = completer.learned(index)
+    assert complete_in(completer, tmp_path / "a.py", "y = frob|") == ["frobnicate_all"]
+
+
+def test_a_workspace_that_is_learned_while_a_completion_is_made_is_no_trouble(tmp_path):
+    """It comes with words that were unknown when the completion began."""
+    lines = "\n    ".join(f"x = self.frobnicate_{number}" for number in range(50))
+    index = indexed(tmp_path, {"b.py": f"def f(self):\n    {lines}\n"})
+
+    class LearningMeanwhile(Completer):
+        def _rest_of_workspace(self, path: str) -> WorkspaceModel:
+            self.workspace = self.learned(index)
+            return super()._rest_of_workspace(path)
+
+    completer = LearningMeanwhile(models.checkpoint())
+    assert complete_in(completer, tmp_path / "a.py", "def f(self):\n    x = |")
+    completer.forget()
+    assert "frobnicate_7" in complete_in(completer, tmp_path / "a.py", "def f(self):\n    x = self.fr|")
+
+
+# --- what can be imported ------------------------------------------------------------------------------------
+
+SHAPES = """
+class Shape:
+    def __init__(self):
+        self.sides, self.frobnicated = 0, True
+
+    def area(self): ...
+
+def square(): ...
+"""
+
+
+@pytest.fixture
+def importing(tmp_path) -> Completer:
+    (tmp_path / "shapes.py").write_text(SHAPES, encoding="utf-8")
+    completer = Completer(models.checkpoint())
+    completer.importable = Importable([tmp_path], Environment((), (), ""))
+    return completer
+
+
+def test_the_names_of_an_imported_module_are_offered_and_no_others(importing, tmp_path):
+    for source in ("import shapes\nother = shapes.|", "from shapes import |"):
+        found = complete_in(importing, tmp_path / "a.py", source)
+        assert {"Shape", "square"} <= set(found)
+        assert all(text in ("Shape", "square") or text.startswith("__") for text in found if text.isidentifier())
+    assert complete_in(importing, tmp_path / "a.py", "import shapes\nx = shapes.sq|") == ["square"]
+
+
+def test_what_an_import_can_begin_with_is_offered(importing, tmp_path):
+    assert "shapes" in complete_in(importing, tmp_path / "a.py", "from sha|")
+
+
+def test_the_attributes_of_self_are_offered_before_the_file_uses_them(importing, tmp_path):
+    source = "import shapes\n\nclass Square(shapes.Shape):\n    def f(self):\n        x = self.|"
+    for typed, name in (("ar", "area"), ("si", "sides"), ("frob", "frobnicated")):
+        assert name in complete_in(importing, tmp_path / "a.py", source.replace("|", f"{typed}|"))
+
+
+def test_names_that_are_known_have_the_kinds_that_are_known(importing, tmp_path):
+    text = "import shapes\nx = shapes."
+    snapshot = Snapshot("file:///a.py", 1, text, path_key(tmp_path / "a.py"))
+    kinds = {item.text: item.kind for item in importing.complete(snapshot, len(text), limit=50).items}
+    assert kinds["Shape"] is CompletionKind.CLASS
+    assert kinds["square"] is CompletionKind.FUNCTION
+
+
+def test_a_list_of_all_names_is_complete(importing, tmp_path):
+    text = "import shapes\nx = shapes."
+    snapshot = Snapshot("file:///a.py", 1, text, path_key(tmp_path / "a.py"))
+    assert importing.complete(snapshot, len(text), limit=50).complete
+    assert not importing.complete(snapshot, len(text), limit=2).complete
+
+
+def test_where_nothing_is_known_the_models_say_all(importing, completer, tmp_path):
+    for source in ("x = unknown_thing.|", "x = is|", "import nowhere\nx = nowhere.|"):
+        importing.forget()
+        completer.forget()
+        assert complete_in(importing, tmp_path / "a.py", source) == complete_in(completer, tmp_path / "a.py", source)

@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codelm.settings import CompletionSettings, Settings, merge, parse
+from codelm.settings import CompletionSettings, Settings, WorkspaceSettings, merge, parse
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
-NAMES = st.sampled_from(["enabled", "model", "completion", "maxItems", "deadline", "multiToken", "trace", "x\n"])
+NAMES = st.sampled_from(
+    ["enabled", "model", "completion", "maxItems", "deadline", "multiToken", "workspace", "trace", "x\n"]
+)
 
 
 @pytest.mark.parametrize("nothing", [None, {}, {"completion": None}, {"completion": {"maxItems": None}}])
@@ -25,10 +27,19 @@ def test_every_setting_can_be_set():
     raw = {
         "enabled": False,
         "model": "~/models/mine",
+        "interpreter": "~/envs/mine/bin/python",
+        "workspace": {"enabled": False},
         "completion": {"enabled": False, "maxItems": 7, "deadline": 300, "multiToken": False},
     }
     completion = CompletionSettings(enabled=False, max_items=7, deadline=300, multi_token=False)
-    assert parse(raw) == (Settings(enabled=False, model="~/models/mine", completion=completion), [])
+    expected = Settings(
+        enabled=False,
+        model="~/models/mine",
+        interpreter="~/envs/mine/bin/python",
+        completion=completion,
+        workspace=WorkspaceSettings(enabled=False),
+    )
+    assert parse(raw) == (expected, [])
 
 
 @pytest.mark.parametrize(
@@ -60,6 +71,9 @@ def test_every_setting_can_be_set():
             {"completion": {"maxitems": 5}},
             "codelm.completion.maxitems is no setting of codelm; did you mean codelm.completion.maxItems?",
         ),
+        ({"workspace": {"enabled": 1}}, "codelm.workspace.enabled is 1; expected true or false, so true is used"),
+        ({"interpreter": 3}, 'codelm.interpreter is 3; expected a string, so "" is used'),
+        ({"workspace": "off"}, 'codelm.workspace is "off"; expected an object of settings'),
         ({"zzz": 1}, "codelm.zzz is no setting of codelm"),
         ("on", 'codelm is "on"; expected an object of settings'),
     ],

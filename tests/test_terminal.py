@@ -21,7 +21,7 @@ def file(tmp_path):
 def test_completions_at_a_place(file, capsys):
     assert main(["complete", f"{file}:5:22"]) == 0
     best = capsys.readouterr().out.splitlines()[0].split()
-    assert best[:2] == ["join", "method"]
+    assert best[:2] == ["join", "function"]
 
 
 def test_completions_as_json(file, capsys):

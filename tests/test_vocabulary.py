@@ -1,4 +1,4 @@
-"""The vocabulary: ids, its file with every way to break it, and the words of one session."""
+"""The vocabulary: ids, and its file with every way to break it."""
 
 from collections import Counter
 from pathlib import Path
@@ -14,7 +14,6 @@ from codelm.vocabulary import (
     PAD,
     SPECIAL_WORDS,
     UNK,
-    SessionVocabulary,
     Vocabulary,
     escape,
     most_frequent,
@@ -234,32 +233,3 @@ def test_an_escaped_word_is_printable_and_comes_back(word):
 def test_a_backslash_that_escapes_nothing_is_an_error(escaped):
     with pytest.raises(ValueError, match="escapes nothing"):
         unescape(escaped)
-
-
-# --- session words ---------------------------------------------------------------------------------------------
-
-
-def test_a_session_gives_new_words_the_next_ids():
-    session = SessionVocabulary(SAMPLE)
-    assert session.id("fresh") == UNK
-    assert [session.learn(word) for word in ("fresh", "def", "newer", "fresh")] == [11, 4, 12, 11]
-    assert [session.id(word) for word in ("def", "fresh", "newer", "unheard")] == [4, 11, 12, UNK]
-    assert [session.word(number) for number in (4, 11, 12)] == ["def", "fresh", "newer"]
-    assert len(session) == 13
-    assert len(SAMPLE) == 11
-
-
-@pytest.mark.parametrize("number", [-1, 12, 99])
-def test_an_id_that_no_word_has_is_an_error(number):
-    session = SessionVocabulary(SAMPLE)
-    session.learn("fresh")
-    with pytest.raises(IndexError):
-        session.word(number)
-
-
-@given(st.lists(ANY_TEXT))
-def test_session_words_and_ids_are_one_to_one(words):
-    session = SessionVocabulary(SAMPLE)
-    for word in words:
-        assert session.word(session.learn(word)) == word
-    assert [session.id(session.word(number)) for number in range(len(session))] == list(range(len(session)))

@@ -64,6 +64,31 @@ local function follow_typing(client, bufnr)
   })
 end
 
+local FORGET = { "file", "workspace", "all" }
+
+-- :CodelmForget [file|workspace|all]: what codelm learned there is gone for good. :CodelmLearn undoes it.
+local function add_commands(client, bufnr)
+  local function add(name, command, known, default)
+    vim.api.nvim_buf_create_user_command(bufnr, name, function(given)
+      local what = given.args == "" and default or given.args
+      local arguments = what == "file" and { what, vim.uri_from_bufnr(bufnr) } or { what }
+      client:request("workspace/executeCommand", { command = command, arguments = arguments }, function(err)
+        if err then
+          vim.notify(err.message, vim.log.levels.ERROR)
+        end
+      end, bufnr)
+    end, {
+      nargs = "?",
+      force = true,
+      complete = function()
+        return known
+      end,
+    })
+  end
+  add("CodelmForget", "codelm.forget", FORGET, "file")
+  add("CodelmLearn", "codelm.learn", { "file", "workspace" }, "workspace")
+end
+
 -- Neovim would insert only the first word of an item such as "not None".
 local function whole_text(item)
   local text = item.textEdit and item.textEdit.newText
@@ -78,6 +103,7 @@ return {
   on_attach = function(client, bufnr)
     vim.lsp.completion.enable(true, client.id, bufnr, { convert = whole_text })
     follow_typing(client, bufnr)
+    add_commands(client, bufnr)
     -- Nothing gets into the text unasked. This holds for Python files only; your own choice goes first.
     if not (vim.o.completeopt:find("noselect") or vim.o.completeopt:find("noinsert")) then
       vim.bo[bufnr].completeopt = "menuone,noselect,popup"

@@ -64,6 +64,7 @@ def lines(
     beams: int,
     longest: int,
     ends: Set[int],
+    least: float = -math.inf,
     cancelled: Callable[[], bool] = never,
     deadline: float = math.inf,
 ) -> list[Hypothesis]:
@@ -71,8 +72,9 @@ def lines(
 
     Returns different hypotheses of at most ``longest`` words, the most probable first; the word that ended one is not
     in it, and it does not matter which of ``ends`` it was: their probabilities are added. Those that had no end by
-    the ``deadline`` (``time.monotonic()`` seconds) or at the greatest length are returned as they stand. Raises
-    Cancelled as soon as ``cancelled()`` says so: it is asked before each step of the model.
+    the ``deadline`` (``time.monotonic()`` seconds) or at the greatest length are returned as they stand; so are those
+    that no word could lengthen without what follows their first word becoming less probable than ``least``, a
+    logarithm. Raises Cancelled as soon as ``cancelled()`` says so: it is asked before each step of the model.
     """
     live = [Hypothesis((int(w),), (float(p),)) for w, p in zip(first, first_scores, strict=True)]
     ended: list[Hypothesis] = []
@@ -86,7 +88,9 @@ def lines(
         state = model.step(state, np.array(rows, np.int64), np.array(words, np.int64))
         ids = model.propose(state, beams)
         scores = model.score(state, np.maximum(ids, 0))
-        longer = _longer(live, ids.tolist(), scores.tolist(), ends)
+        longer = _longer(live, ids.tolist(), scores.tolist(), ends, least)
+        lengthened = {row for hypothesis, row in longer if not hypothesis.ended}
+        ended += [hypothesis for row, hypothesis in enumerate(live) if row not in lengthened and least > -math.inf]
         rows, live = [], []
         for hypothesis, row in longer:
             if hypothesis.ended:
@@ -100,7 +104,11 @@ def lines(
 
 
 def _longer(
-    live: Sequence[Hypothesis], ids: Sequence[Sequence[int]], scores: Sequence[Sequence[float]], ends: Set[int]
+    live: Sequence[Hypothesis],
+    ids: Sequence[Sequence[int]],
+    scores: Sequence[Sequence[float]],
+    ends: Set[int],
+    least: float,
 ) -> list[tuple[Hypothesis, int]]:
     """Return what each hypothesis may become with one more word or its end, best first, and the row it comes from."""
     longer: list[tuple[Hypothesis, int]] = []
@@ -109,7 +117,7 @@ def _longer(
         for word, log_prob in zip(ids[row], scores[row], strict=True):
             if word in ends:
                 end = float(np.logaddexp(end, log_prob))
-            elif word >= 0:
+            elif word >= 0 and sum(hypothesis.log_probs[1:]) + log_prob >= least:
                 longer.append((hypothesis.followed_by(word, log_prob), row))
         if end > -math.inf:
             longer.append((hypothesis.ending(end), row))

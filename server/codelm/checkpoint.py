@@ -5,14 +5,18 @@
     manifest.json            what it is: format, version, kind, shapes, training data, measured quality
     vocabulary.txt           see codelm.vocabulary
     MODEL_CARD.md            the same for people
-    ngram.1.words.npy …      the arrays of codelm.ngram.Level, memory-mapped
+    ngram.1.words.npy …      the arrays of codelm.trie.Level, memory-mapped
+    ngram.1.best_ids.npy …   those of codelm.best_lists.BestLists, for the wide contexts of that length
 
-Nothing in it is ever unpickled. Whatever is wrong (a missing file, a cut array, an index that leads outside) is a
-``CheckpointError`` that names the file.
+Processes that open the same checkpoint share its arrays. Nothing in it is ever unpickled. Whatever is wrong (a missing
+file, a cut array, an index that leads outside) is a ``CheckpointError`` that names the file.
 """
 
 import hashlib
 import json
+import math
+import mmap
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +25,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from codelm.best_lists import BestLists, listed_ids, no_lists
 from codelm.errors import CheckpointError, VocabularyError
 from codelm.folder import MANIFEST, replaced_folder
-from codelm.ngram import Level, NGram
-from codelm.vocabulary import Vocabulary
+from codelm.ngram import NGram
+from codelm.trie import Level, carries_of, halved
+from codelm.vocabulary import PAD, Vocabulary
+from codelm.weights import Weights, unfitted
 
 FORMAT = "codelm checkpoint"
-VERSION = 1
+VERSION = 2
 BUNDLED = Path(__file__).parent / "bundled"
 VOCABULARY_FILE = "vocabulary.txt"
 CARD_FILE = "MODEL_CARD.md"
@@ -47,6 +54,8 @@ class Checkpoint:
     model: NGram
     facts: Mapping[str, Any]
     """What the manifest tells besides: training data, licences, quality."""
+    weights: Weights | None = None
+    """The weights with which the model is mixed with others; None where it was not mixed."""
 
 
 def save(
@@ -58,17 +67,20 @@ def save(
     stream: str,
     facts: Mapping[str, Any],
     card: str = "",
+    weights: Weights | None = None,
 ) -> None:
     """Write a checkpoint, replacing one of that name; ``card`` is its model card. Raises StorageError."""
+    lists = [*model.lists, no_lists()]
     with replaced_folder(folder, FORMAT) as new:
         (new / VOCABULARY_FILE).write_bytes(vocabulary.text().encode())
         if card:
             (new / CARD_FILE).write_bytes(card.encode())
         levels = []
-        for length, level in enumerate(model.levels, 1):
-            for part, array in _parts(level).items():
+        for length, (level, best) in enumerate(zip(model.levels, lists, strict=True), 1):
+            for part, array in _parts(level, best).items():
                 np.save(_array_file(new, length, part), array, allow_pickle=False)
-            levels.append({"ngrams": len(level.words), "quantised": level.weight_table is not None})
+            quantised = level.weight_table is not None
+            levels.append({"ngrams": len(level.words), "quantised": quantised, "listed": len(best.contexts)})
         manifest = {
             "format": FORMAT,
             "version": VERSION,
@@ -77,6 +89,7 @@ def save(
             "stream": stream,
             "vocabulary": {"size": len(vocabulary), "sha256": vocabulary.sha256},
             "ngram": {"order": model.order, "root_backoff": model.root_backoff, "levels": levels},
+            **({} if weights is None else {"mixture": weights.as_json()}),
             **facts,
         }
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -95,17 +108,11 @@ def bytes_in(folder: Path) -> int:
 def load(folder: Path) -> Checkpoint:
     """Open a checkpoint. Raises CheckpointError, naming what is wrong."""
     manifest = _manifest(folder)
-    try:
-        vocabulary = Vocabulary.read(folder / VOCABULARY_FILE)
-    except VocabularyError as error:
-        raise CheckpointError(str(error)) from error
-    stated = _field(folder, manifest, "vocabulary", dict)
-    if stated.get("sha256") != hashlib.sha256((folder / VOCABULARY_FILE).read_bytes()).hexdigest():
-        raise CheckpointError(f"{folder / VOCABULARY_FILE} is not the vocabulary that the manifest names")
+    vocabulary = _vocabulary(folder, _field(folder, manifest, "vocabulary", dict))
     stream = _field(folder, manifest, "stream", str)
     if stream not in ("code", "code_tokens"):
         raise CheckpointError(f"{folder / MANIFEST}: unknown stream {stream!r}")
-    known = ("format", "version", "kind", "name", "stream", "vocabulary", "ngram")
+    known = ("format", "version", "kind", "name", "stream", "vocabulary", "ngram", "mixture")
     return Checkpoint(
         folder=folder,
         name=_field(folder, manifest, "name", str),
@@ -113,7 +120,22 @@ def load(folder: Path) -> Checkpoint:
         vocabulary=vocabulary,
         model=_ngram(folder, _field(folder, manifest, "ngram", dict), len(vocabulary)),
         facts={key: value for key, value in manifest.items() if key not in known},
+        weights=_weights(folder, manifest),
     )
+
+
+def default_weights() -> Weights:
+    """Return the weights for a model without its own: the bundled model's, which are much like any other's."""
+    return _weights(BUNDLED, _manifest(BUNDLED)) or unfitted()
+
+
+def _weights(folder: Path, manifest: Mapping[str, Any]) -> Weights | None:
+    if "mixture" not in manifest:
+        return None
+    try:
+        return Weights.from_json(_field(folder, manifest, "mixture", dict))
+    except ValueError as error:
+        raise CheckpointError(f"{folder / MANIFEST}: 'mixture': {error}") from error
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -136,6 +158,18 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def _vocabulary(folder: Path, stated: Mapping[str, Any]) -> Vocabulary:
+    path = folder / VOCABULARY_FILE
+    try:
+        vocabulary = Vocabulary.read(path)
+        content = path.read_bytes()
+    except VocabularyError as error:
+        raise CheckpointError(str(error)) from error
+    if stated.get("sha256") != hashlib.sha256(content).hexdigest():
+        raise CheckpointError(f"{path} is not the vocabulary that the manifest names")
+    return vocabulary
+
+
 def _field(folder: Path, manifest: Mapping[str, Any], name: str, kind: type) -> Any:
     value = manifest.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -146,15 +180,22 @@ def _field(folder: Path, manifest: Mapping[str, Any], name: str, kind: type) -> 
 # --- the arrays of an n-gram model ----------------------------------------------------------------------------
 
 
-def _parts(level: Level) -> dict[str, NDArray[Any]]:
+def _parts(level: Level, best: BestLists) -> dict[str, NDArray[Any]]:
     parts = {
         "words": level.words,
         "weights": level.weights,
         "weight_table": level.weight_table,
-        "first": level.first,
+        "first": None if level.first is None else halved(level.every_span()),
         "backoffs": level.backoffs,
         "backoff_table": level.backoff_table,
     }
+    if len(best.contexts):
+        parts |= {
+            "best_contexts": best.contexts,
+            "best_ids": best.ids,
+            "best_rests": best.rests,
+            "best_scales": best.scales,
+        }
     return {name: array for name, array in parts.items() if array is not None}
 
 
@@ -169,56 +210,118 @@ def _ngram(folder: Path, stated: Mapping[str, Any], size: int) -> NGram:
     if not 1 <= order <= HIGHEST_ORDER or len(levels) != order or not 0 < root_backoff <= 1:
         raise CheckpointError(f"{folder / MANIFEST}: 'ngram' contradicts itself")
     opened: list[Level] = []
+    lists: list[BestLists] = []
     for length in range(order, 0, -1):
-        longer = len(opened[0].words) if opened else None
-        opened.insert(0, _level(folder, levels[length - 1], length, longer, size))
-    return NGram(opened, size, root_backoff)
+        files = _LevelFiles(folder, length, levels[length - 1], size)
+        if opened:
+            lists.insert(0, files.best_lists(opened[0]))
+        opened.insert(0, files.level(opened[0] if opened else None))
+    return NGram(opened, size, root_backoff, lists)
 
 
-def _level(folder: Path, stated: object, length: int, longer: int | None, size: int) -> Level:
-    """Open one level; ``longer`` is how many n-grams the next one has, None for the highest."""
-    if not isinstance(stated, dict):
-        raise CheckpointError(f"{folder / MANIFEST}: 'levels' holds something that is no level")
-    count = _field(folder, stated, "ngrams", int)
-    quantised = stated.get("quantised") is True
-    mass_type = np.uint8 if quantised else np.float32
+class _LevelFiles:
+    """The files of one level, as its manifest states them. Raises CheckpointError, naming the file that is wrong."""
 
-    def part(name: str, dtypes: Sequence[type], shape: int) -> NDArray[Any]:
-        return _array(_array_file(folder, length, name), dtypes, shape)
+    def __init__(self, folder: Path, length: int, stated: object, size: int):
+        if not isinstance(stated, dict):
+            raise CheckpointError(f"{folder / MANIFEST}: 'levels' holds something that is no level")
+        self._folder = folder
+        self._length = length
+        self._size = size
+        self._count: int = _field(folder, stated, "ngrams", int)
+        self._listed: int = _field(folder, stated, "listed", int)
+        self._quantised = stated.get("quantised") is True
+        self._id_types = [np.uint16, np.uint32] if size <= 1 << 16 else [np.uint32]
 
-    def check(name: str, good: bool, problem: str) -> None:
-        if not good:
-            raise CheckpointError(f"{_array_file(folder, length, name)} is broken: {problem}")
+    def level(self, longer: Level | None) -> Level:
+        """Open the level; ``longer`` is the next one, None for the highest."""
+        words = self._part("words", self._id_types, self._count)
+        self._check("words", self._count > 0 and int(words.max()) < self._size, "an id is outside the vocabulary")
+        self._check("words", self._length == 1 or int(words.min()) != PAD, "[PAD] stands behind other words")
+        weights = self._masses("weights")
+        if longer is None:
+            return Level(words, weights, self._table("weight_table"))
+        first = self._part("first", [np.uint16, np.uint32], self._count + 1)
+        carries = carries_of(first)
+        level = Level(
+            words, weights, self._table("weight_table"),
+            first, self._masses("backoffs"), self._table("backoff_table"), carries,
+        )  # fmt: skip
+        begin, end = first.item(0), level.span(self._count - 1)[1]
+        # Lower halves that fall say that something is carried, so no places they could hold are out of order.
+        in_order = first.dtype == np.uint16 or bool(np.all(first[:-1] <= first[1:]))
+        self._check("first", begin == 0 and end == len(longer.words) and in_order, "its places are out of order")
+        return level
 
-    def table(name: str) -> NDArray[np.float32] | None:
-        if not quantised:
+    def best_lists(self, longer: Level) -> BestLists:
+        """Open what is ready for the wide contexts of this length."""
+        if self._listed == 0:
+            return no_lists()
+        contexts = self._part("best_contexts", [np.uint32], self._listed)
+        in_order = int(contexts[-1]) < self._count and bool(np.all(contexts[:-1] < contexts[1:]))
+        self._check("best_contexts", in_order, "its nodes are out of order")
+        ids = self._part("best_ids", self._id_types, self._listed, listed_ids(self._size))
+        known = int(ids.max()) < self._size and int(ids.min()) != PAD
+        self._check("best_ids", known, "an id is outside the vocabulary")
+        rests = self._part("best_rests", [np.float32], self._listed)
+        self._check("best_rests", _are_masses(rests), "a value is not between 0 and 1")
+        scales = None
+        if longer.weight_table is not None:
+            scales = self._part("best_scales", [np.float32], self._listed)
+            self._check("best_scales", bool(np.all((scales >= 0) & np.isfinite(scales))), "a value is no factor")
+        return BestLists(contexts, ids, rests, scales)
+
+    def _masses(self, name: str) -> NDArray[Any]:
+        masses = self._part(name, [np.uint8 if self._quantised else np.float32], self._count)
+        self._check(name, self._quantised or _are_masses(masses), "a value is not between 0 and 1")
+        return masses
+
+    def _table(self, name: str) -> NDArray[np.float32] | None:
+        if not self._quantised:
             return None
-        values = part(name, [np.float32], 256)
-        check(name, bool(np.all((values >= 0) & (values <= 1))), "a value is not between 0 and 1")
+        values = self._part(name, [np.float32], 256)
+        self._check(name, _are_masses(values), "a value is not between 0 and 1")
         return values
 
-    words = part("words", [np.uint16, np.uint32], count)
-    check("words", count > 0 and int(words.max()) < size, "an id is outside the vocabulary")
-    weights = part("weights", [mass_type], count)
-    check("weights", quantised or bool(np.all((weights >= 0) & (weights <= 1))), "a value is not between 0 and 1")
-    if longer is None:
-        return Level(words, weights, table("weight_table"))
-    first = part("first", [np.uint32], count + 1)
-    in_order = first[0] == 0 and first[-1] == longer and bool(np.all(first[:-1] <= first[1:]))
-    check("first", in_order, "its places are out of order")
-    backoffs = part("backoffs", [mass_type], count)
-    check("backoffs", quantised or bool(np.all((backoffs >= 0) & (backoffs <= 1))), "a value is not between 0 and 1")
-    return Level(words, weights, table("weight_table"), first, backoffs, table("backoff_table"))
+    def _part(self, name: str, dtypes: Sequence[type], *shape: int) -> NDArray[Any]:
+        return _array(_array_file(self._folder, self._length, name), dtypes, shape)
+
+    def _check(self, name: str, good: bool, problem: str) -> None:
+        if not good:
+            raise CheckpointError(f"{_array_file(self._folder, self._length, name)} is broken: {problem}")
 
 
-def _array(path: Path, dtypes: Sequence[type], length: int) -> NDArray[Any]:
+def _are_masses(values: NDArray[Any]) -> bool:
+    return bool(np.all((values >= 0) & (values <= 1)))
+
+
+def _array(path: Path, dtypes: Sequence[type], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Map an array as ``np.save`` wrote it. (``np.load`` takes eight times as long to understand a header.)"""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing") from None
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: the file is empty
         raise CheckpointError(f"{path} is no array: {error}") from error
-    if not isinstance(array, np.ndarray) or array.dtype not in dtypes or array.shape != (length,):
-        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "an archive"
-        raise CheckpointError(f"{path} holds {found}, not {np.dtype(dtypes[0])} ({length},)")
-    return array.view(np.ndarray)  # still the mapped memory, but memmap's own indexing is many times slower
+    header = _HEADER.match(mapped)
+    if header is None:
+        raise CheckpointError(f"{path} is no array: it does not begin like one")
+    written, dtype = header["type"].decode(), np.dtype(dtypes[0])
+    for other in map(np.dtype, dtypes):
+        dtype = other if other.str == written else dtype
+    if dtype.str != written or header["shape"].decode() != str(shape):
+        held = f"{written} {header['shape'].decode()}"
+        raise CheckpointError(f"{path} holds {held}, not {dtype.str} {shape}")
+    begin = header.end()
+    if len(mapped) != begin + math.prod(shape) * dtype.itemsize:
+        raise CheckpointError(f"{path} is no array: it is cut short, or something was added")
+    return np.ndarray(shape, dtype, buffer=mapped, offset=begin)
+
+
+# NumPy's format 1.0: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00[\x00-\xff]{2}"
+    rb"\{'descr': '(?P<type>[<>|][a-zA-Z]\d{0,4})', 'fortran_order': False, "
+    rb"'shape': (?P<shape>\([\d, ]{0,60}\)), \} *\n"
+)

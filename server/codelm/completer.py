@@ -6,31 +6,50 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from keyword import iskeyword
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from codelm import beam, grammar, layout
 from codelm.beam import Hypothesis, never
-from codelm.checkpoint import Checkpoint
+from codelm.buffer import scan
+from codelm.candidates import Candidates, Finder
+from codelm.checkpoint import Checkpoint, default_weights
 from codelm.completion import Completion, CompletionKind, Completions, Snapshot
 from codelm.errors import Cancelled
+from codelm.file_cache import FileModel
+from codelm.file_words import FILLER
+from codelm.form_cache import FormModel
 from codelm.fstring import open_field
 from codelm.grammar import Expected
-from codelm.lexer import Kind, Lexed, Token, lex, lex_from_scratch, relex
+from codelm.importable import Importable
+from codelm.learned import LearnedWorkspace, learned
+from codelm.lexer import Kind, Token, lex
+from codelm.mixture import Caches, Mixture, MixtureState
 from codelm.model import Ids, Scores
-from codelm.ngram import NGramState
+from codelm.open_file import OpenFile
+from codelm.scope import place_of
+from codelm.session import SessionVocabulary
 from codelm.vocabulary import EOS, PAD, UNK
+from codelm.weights import Weights
 from codelm.words import DEDENT, INDENT, LONG_NUMBER, LONG_STRING, NEWLINE, STRUCTURE_WORDS, words_of
+from codelm.workspace import WorkspaceIndex
+from codelm.workspace_cache import WorkspaceCache, WorkspaceModel
 
-# Tokens before the cursor that are made words and read: more than the longest context of any n-gram.
+# Tokens before the cursor that are made words for the grammar: a logical line most often.
 _CONTEXT_TOKENS = 512
+# Words before the cursor that are read: no model looks further back.
+_CONTEXT_WORDS = FILLER
 # The beam that makes items of several tokens, and when such an item is worth a place in the list.
 _BEAMS, _LONGEST_LINE, _MOST_LINES = 4, 8, 2
 _SURE_ENOUGH = 0.25  # the least probability of all that follows the first token
 # The least probability, among all strings, of a string that is proposed: a quote may begin any sentence.
 _LEAST_STRING = 0.01
-# Documents whose last tokens are remembered, so that a keystroke lexes only what it changed.
+# Documents whose words are remembered, so that a keystroke learns only what it changed.
 _REMEMBERED = 32
+# How probable it is that a name is one of those that are known to be there, where others are possible.
+_NAMED_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +64,49 @@ class _Cursor:
     """The character right of the cursor."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request:
+    """One request: the cursor, the models as they are now, and their state behind the words before the cursor."""
+
+    cursor: _Cursor
+    mixture: Mixture[Any]
+    state: MixtureState[Any]
+
+
 class Completer:
-    """Completes Python with one model. Not thread-safe: one worker asks it one thing at a time."""
+    """Completes Python with a model, and with what it learns from the open files and the workspace.
+
+    Not thread-safe: one worker asks it one thing at a time. Only ``learned`` may be called, and ``workspace`` and
+    ``importable`` be set, on any thread.
+    """
 
     def __init__(self, checkpoint: Checkpoint):
         self.checkpoint = checkpoint
-        self._vocabulary = checkpoint.vocabulary
-        self._model = checkpoint.model
-        self._lexed: dict[str, Lexed] = {}
+        self.workspace: LearnedWorkspace | None = None
+        self.importable: Importable | None = None
+        self._weights: Weights = checkpoint.weights or default_weights()
+        self._finder: Finder | None = None
+        self._nothing = WorkspaceCache(())
+        self.forget()
+
+    # --- what is learned ----------------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Forget every word that was learned: open files are learned anew when they are next completed in."""
+        self._session = SessionVocabulary(self.checkpoint.vocabulary)
+        self._files: dict[str, OpenFile] = {}
+        self._others: tuple[LearnedWorkspace | None, str, WorkspaceModel | None] = None, "", None
+        self.workspace = None
+
+    def close(self, uri: str) -> None:
+        """Forget an open document."""
+        self._files.pop(uri, None)
+
+    def learned(self, index: WorkspaceIndex) -> LearnedWorkspace:
+        """Return a workspace as ``workspace`` takes it: half a second for a million words. Any thread may ask."""
+        return learned(index, self._session)
+
+    # --- completing ---------------------------------------------------------------------------------------
 
     def complete(
         self,
@@ -69,26 +123,27 @@ class Completer:
         ``deadline`` (``time.monotonic()`` seconds) ends the search for items of several tokens. Raises Cancelled
         soon after ``cancelled()`` turns true.
         """
-        cursor = self._cursor(snapshot, offset)
-        if cursor is None:
+        request, named = self._request(snapshot, offset)
+        if request is None:
             return Completions((), offset, complete=True)
         if cancelled():
             raise Cancelled
-        state = self._read(cursor)
+        cursor, mixture, state = request.cursor, request.mixture, request.state
         if cursor.kind is Kind.STRING:
-            return self._strings(state, cursor, limit)
-        best, scores, complete = self._names(state, cursor, limit)
+            return self._strings(request, limit)
+        best, scores, complete = self._names(request, limit, named)
+        kinds = {candidate.name: candidate.kind for candidate in named.items} if named else {}
+        words = [self._session.word(word) for word in best.tolist()]
         items = [
-            Completion(self._vocabulary.words[word], kind, math.exp(score))
-            for word, kind, score in zip(
-                best.tolist(), self._kinds(state, cursor.words, best), scores.tolist(), strict=True
-            )
+            Completion(word, kinds.get(word, kind), math.exp(score))
+            for word, kind, score in zip(words, self._kinds(request, best, words), scores.tolist(), strict=True)
         ]
         if multi_token and self.checkpoint.stream == "code" and len(best):
             count = min(len(best), _BEAMS)
             found = beam.lines(
-                self._model, state, best[:count], scores[:count],
-                beams=_BEAMS, longest=_LONGEST_LINE, ends=self._line_ends, cancelled=cancelled, deadline=deadline,
+                mixture, state, best[:count], scores[:count],
+                beams=_BEAMS, longest=_LONGEST_LINE, ends=self._line_ends, least=math.log(_SURE_ENOUGH),
+                cancelled=cancelled, deadline=deadline,
             )  # fmt: skip
             # Behind the first five, so that they never push a single name out of sight.
             items[5:5] = self._several(found, cursor.words, {item.text for item in items})
@@ -97,73 +152,121 @@ class Completer:
 
     # --- where the cursor is ------------------------------------------------------------------------------
 
-    def _cursor(self, snapshot: Snapshot, offset: int) -> _Cursor | None:
-        """Return what stands at the cursor; None where nothing may be proposed: in a comment, or in a number.
+    def _request(self, snapshot: Snapshot, offset: int) -> tuple[_Request | None, Candidates | None]:
+        """Return what is asked, and the names that are known to be there; None for a request in a comment or a number.
 
         A letter is put where the cursor is and the text up to there is lexed: the token that the letter ends up
         in is the one that is being typed, and the blocks that its line opens or closes are those of the cursor.
         """
-        text = snapshot.text[:offset] + "x"
-        lexed = self._remembered(snapshot.uri, text)
+        file = self._file(snapshot.uri)
+        lexed = file.lex(snapshot.text[:offset] + "x")
         at = len(lexed.tokens) - 1
         while not lexed.tokens[at].text:
             at -= 1
-        token = lexed.tokens[at]
-        typed = token.text[:-1]
         before = lexed.tokens[max(0, at - _CONTEXT_TOKENS) : at]
-        behind = snapshot.text[offset : offset + 1]
-        if token.kind is Kind.STRING and (field := open_field(typed)) is not None:
-            return _in_field(typed[field:], token.start + field, before, behind)
-        if token.kind not in (Kind.NAME, Kind.KEYWORD, Kind.STRING):
-            return None
-        if before and before[-1].kind is Kind.NUMBER:
-            return None  # "1e", "0x": a number is being typed
-        if token.kind is Kind.STRING and not _is_short_string(typed):
-            return None
-        return _Cursor(token.kind, typed, token.start, list(words_of(before)), behind)
+        cursor = _cursor(lexed.tokens[at], before, snapshot.text[offset : offset + 1])
+        if cursor is None:
+            return None, None
+        places = file.learn(lexed, at, snapshot.text, offset)
+        named = self._named(snapshot, offset, cursor) if cursor.kind is not Kind.STRING else None
+        if named is not None:
+            self._session.learn(candidate.name for candidate in named.items)
+        others = self._rest_of_workspace(snapshot.path)
+        # The session's words are counted now: every word that a part may speak of has been learned.
+        size, weights = len(self._session), self._weights.caches
+        caches = Caches(
+            FileModel(places, size, weights["file"]),
+            FormModel(places, size, weights["form"], self._session.forms()),
+            others.over(size),
+        )
+        mixture = Mixture(self.checkpoint.model, len(self.checkpoint.vocabulary), caches, size, self._weights)
+        return _Request(cursor, mixture, self._read(mixture, cursor)), named
 
-    def _remembered(self, uri: str, text: str) -> Lexed:
-        old = self._lexed.pop(uri, None)
-        lexed = lex_from_scratch(text) if old is None else relex(old, text)
-        self._lexed[uri] = lexed
-        if len(self._lexed) > _REMEMBERED:
-            del self._lexed[next(iter(self._lexed))]
-        return lexed
+    def _file(self, uri: str) -> OpenFile:
+        file = self._files.pop(uri, None) or OpenFile(self._session)
+        self._files[uri] = file
+        if len(self._files) > _REMEMBERED:
+            del self._files[next(iter(self._files))]
+        return file
 
-    def _read(self, cursor: _Cursor) -> NGramState:
-        """Return the model's state behind the words before the cursor.
+    def _rest_of_workspace(self, path: str) -> WorkspaceModel:
+        """Return the workspace without the open file, whose text in the editor is newer than the one on disk."""
+        workspace, of, model = self._others
+        if model is None or workspace is not self.workspace or of != path:
+            workspace = self.workspace
+            usable = workspace is not None and workspace.session is self._session
+            cache, span = (workspace.cache, workspace.span(path)) if workspace and usable else (self._nothing, (0, 0))
+            model = cache.model(len(self._session), self._weights.caches["workspace"], span)
+            self._others = workspace, path, model
+        return model
 
-        Once something is typed in the first statement of a file, the model is told that a line ended before it. What
-        begins a file is nearly always an import: of anything else it knows more from the middle of files.
+    def _read(self, mixture: Mixture[Any], cursor: _Cursor) -> MixtureState[Any]:
+        """Return the models' state behind the words before the cursor.
+
+        Once something is typed in the first statement of a file, they are told that a line ended before it. What
+        begins a file is nearly always an import: of anything else they know more from the middle of files.
         """
         words = cursor.words
         if (words or cursor.typed) and not any(word in STRUCTURE_WORDS.values() for word in words):
             words = [NEWLINE, *words]
-        return self._model.read(self._model.start(), self._vocabulary.ids(words))
+        return mixture.read(mixture.start(), self._session.ids(words[-_CONTEXT_WORDS:]))
 
     # --- single tokens ------------------------------------------------------------------------------------
 
-    def _names(self, state: NGramState, cursor: _Cursor, limit: int) -> tuple[Ids, np.ndarray, bool]:
+    def _names(self, request: _Request, limit: int, named: Candidates | None) -> tuple[Ids, Scores, bool]:
         """Return the best names and keywords, their log probabilities, and whether no other fits what is typed."""
-        allowed = self._allowed(cursor.words)
+        cursor, mixture, state = request.cursor, request.mixture, request.state
+        allowed = self._allowed(cursor.words, mixture.size)
+        if cursor.typed:
+            allowed = _common(allowed, self._session.beginning_with(cursor.typed))
+        if named is not None and named.exhaustive:
+            fitting = self._fitting(named, cursor.typed, mixture.size)
+            best, scores = _best(fitting, mixture.score(state, fitting[None, :])[0], limit)
+            complete = named.complete and len(fitting) <= limit
+        else:
+            best, scores = beam.best_next(mixture, state, limit, allowed)
+            complete = len(allowed) <= limit
+            if named is not None:
+                fitting = self._fitting(named, cursor.typed, mixture.size)
+                best, scores = _with_named(best, scores, fitting, mixture.score(state, fitting[None, :])[0], limit)
+                complete = complete and named.complete
         if not cursor.typed:
-            best, scores = beam.best_next(self._model, state, limit, allowed)
-            return best, scores, len(allowed) <= limit
-        fitting = _common(allowed, self._vocabulary.beginning_with(cursor.typed))
-        best, scores = beam.best_next(self._model, state, limit, fitting)
+            return best, scores, complete
         # Words written exactly as typed come first: "S" means Set rather than self.
-        exact = np.array([self._vocabulary.words[word].startswith(cursor.typed) for word in best.tolist()], bool)
+        exact = np.array([self._session.word(word).startswith(cursor.typed) for word in best.tolist()], bool)
         order = np.argsort(~exact, kind="stable")
-        return best[order], scores[order], len(fitting) <= limit
+        return best[order], scores[order], complete
 
-    def _allowed(self, words: Sequence[str]) -> Ids:
+    def _named(self, snapshot: Snapshot, offset: int, cursor: _Cursor) -> Candidates | None:
+        """Return the names that imports and classes are known to have at the cursor; None where nothing is known."""
+        index = self.importable
+        place = place_of(grammar.line_of(cursor.words))
+        if index is None or place is None:
+            return None
+        if self._finder is None or self._finder.index is not index:
+            self._finder = Finder(index)
+        name, is_package = index.module_name(Path(snapshot.path)) if snapshot.path else ("__main__", False)
+        return self._finder.find(place, scan(snapshot.text, name, is_package), offset)
+
+    def _fitting(self, named: Candidates, typed: str, size: int) -> Ids:
+        """Return the sorted ids of the named candidates that begin with what is typed."""
+        wanted = typed.casefold()
+        names = [name for candidate in named.items if (name := candidate.name).casefold().startswith(wanted)]
+        ids = np.unique(self._session.ids(names))
+        return ids[(ids > EOS) & (ids < size)]
+
+    def _allowed(self, words: Sequence[str], size: int) -> Ids:
         """Return the sorted ids of the names and keywords that Python's grammar doesn't rule out."""
         wanted, forbidden = grammar.expected(words)
-        return self._allowed_ids(wanted, forbidden)
+        known = self._allowed_ids(wanted, forbidden)
+        if wanted is Expected.KEYWORD:
+            return known
+        names = self._session.names()
+        return np.concatenate([known, names[: names.searchsorted(size)]])
 
     @cached_property
     def _allowed_ids(self) -> Callable[[Expected, frozenset[str]], Ids]:
-        vocabulary = self._vocabulary
+        vocabulary = self.checkpoint.vocabulary
         classes = {
             Expected.NAME: vocabulary.names, Expected.KEYWORD: vocabulary.keywords, Expected.ANY: vocabulary.proposable,
         }  # fmt: skip
@@ -174,45 +277,46 @@ class Completer:
 
         return allowed
 
-    def _kinds(self, state: NGramState, words: Sequence[str], best: Ids) -> list[CompletionKind]:
+    def _kinds(self, request: _Request, best: Ids, words: Sequence[str]) -> list[CompletionKind]:
         """Return the kinds of words, from how they are written and whether a call is likely to follow."""
         if not len(best):
             return []
-        after = self._model.step(state, np.zeros(len(best), np.int64), best)
-        call = np.full((len(best), 1), self._vocabulary.id("("))
-        called = np.exp(self._model.score(after, call)[:, 0]) > 0.5
-        line = grammar.line_of(words)
-        return [
-            _kind_of(self._vocabulary.words[word], bool(is_called), line)
-            for word, is_called in zip(best.tolist(), called, strict=True)
-        ]
+        model, vocabulary = self.checkpoint.model, self.checkpoint.vocabulary
+        known = np.where(best < len(vocabulary), best, UNK)
+        after = model.step(request.state.base, np.zeros(len(best), np.int64), known)
+        called = np.exp(model.score(after, np.full((len(best), 1), vocabulary.id("(")))[:, 0]) > 0.5
+        line = grammar.line_of(request.cursor.words)
+        return [_kind_of(word, bool(is_called), line) for word, is_called in zip(words, called, strict=True)]
 
     # --- strings ------------------------------------------------------------------------------------------
 
-    def _strings(self, state: NGramState, cursor: _Cursor, limit: int) -> Completions:
+    def _strings(self, request: _Request, limit: int) -> Completions:
         """Return the short strings that fit the one being typed, in its own quotes."""
+        cursor, mixture, state = request.cursor, request.mixture, request.state
         opening = re.match(r"([a-zA-Z]*)(['\"])", cursor.typed)
         assert opening is not None
         prefix, quote = opening.groups()
         content = cursor.typed[opening.end() :]
         word_prefix = prefix.lower().replace("u", "") + '"'
-        fitting = self._vocabulary.beginning_with(word_prefix + content)
-        best, scores = beam.best_next(self._model, state, limit, fitting)
+        fitting = self._session.beginning_with(word_prefix + content)
+        best, scores = beam.best_next(mixture, state, limit, fitting[: fitting.searchsorted(mixture.size)])
         # It is a string already: what matters is how probable each is among all strings.
-        scores = scores - _log_sum(self._model.score(state, self._every_string[None, :]))
+        every_string = np.concatenate([self._every_string, self._session.strings()])
+        scores = scores - _log_sum(mixture.score(state, every_string[None, : every_string.searchsorted(mixture.size)]))
         closing = "" if cursor.behind == quote else quote
         items = []
         for word, score in zip(best.tolist(), scores.tolist(), strict=True):
-            inner = self._vocabulary.words[word][len(word_prefix) : -1]
+            inner = self._session.word(word)[len(word_prefix) : -1]
             if math.exp(score) >= _LEAST_STRING and inner.startswith(content) and quote not in inner:
                 items.append(Completion(f"{prefix}{quote}{inner}{closing}", CompletionKind.VALUE, math.exp(score)))
         return Completions(tuple(items), cursor.start, complete=False)
 
     @cached_property
     def _every_string(self) -> Ids:
-        """The ids of all strings, the long ones' word included."""
-        strings = [n for n, word in enumerate(self._vocabulary.words) if word[-1:] in ("'", '"')]
-        return np.array([*strings, self._vocabulary.id(LONG_STRING)], np.int64)
+        """The sorted ids of all strings of the vocabulary, the long ones' word included."""
+        vocabulary = self.checkpoint.vocabulary
+        strings = [n for n, word in enumerate(vocabulary.words) if word[-1:] in ("'", '"')]
+        return np.array(sorted([*strings, vocabulary.id(LONG_STRING)]), np.int64)
 
     # --- several tokens -----------------------------------------------------------------------------------
 
@@ -220,14 +324,14 @@ class Completer:
     def _line_ends(self) -> frozenset[int]:
         """The ids at which a line stops: its end, and what can't be written because it stands for many texts."""
         unwritable = (NEWLINE, INDENT, DEDENT, LONG_STRING, LONG_NUMBER)
-        return frozenset([PAD, UNK, EOS, *(self._vocabulary.id(word) for word in unwritable)])
+        return frozenset([PAD, UNK, EOS, *(self.checkpoint.vocabulary.id(word) for word in unwritable)])
 
     def _several(self, found: Sequence[Hypothesis], before: Sequence[str], listed: set[str]) -> list[Completion]:
         """Return items of several names or keywords, at most one for each first token."""
         items: list[Completion] = []
         begun: set[int] = set()
         for hypothesis in found:
-            words = _whole_part([self._vocabulary.words[word] for word in hypothesis.ids[: _sure_part(hypothesis)]])
+            words = _whole_part([self._session.word(word) for word in hypothesis.ids[: _sure_part(hypothesis)]])
             if hypothesis.ids[0] in begun or sum(word.isidentifier() for word in words) < 2:
                 continue
             text = layout.text_of(words, grammar.line_of(before))
@@ -246,9 +350,44 @@ def _common(many: Ids, few: Ids) -> Ids:
     return few[many[places] == few] if len(many) else few[:0]
 
 
+def _best(ids: Ids, scores: Scores, limit: int) -> tuple[Ids, Scores]:
+    """Return the ``limit`` ids with the best scores, best first, and their scores."""
+    order = np.argsort(-scores, kind="stable")[:limit]
+    return ids[order], scores[order]
+
+
+def _with_named(best: Ids, scores: Scores, named: Ids, named_scores: Scores, limit: int) -> tuple[Ids, Scores]:
+    """Return the best of what the models propose and of the names that are known to be there.
+
+    These have ``_NAMED_SHARE`` of the probability among them, in the proportions that the models say.
+    """
+    if not len(named):
+        return best, scores
+    mass = _log_sum(named_scores)
+    others = ~np.isin(best, named)
+    rest = math.log(max(1 - math.exp(mass), 1e-6))
+    ids = np.concatenate([named, best[others]])
+    share, rest_share = math.log(_NAMED_SHARE) - mass, math.log(1 - _NAMED_SHARE) - rest
+    return _best(ids, np.concatenate([named_scores + share, scores[others] + rest_share]).astype(np.float32), limit)
+
+
 def _log_sum(log_probs: Scores) -> float:
     """Return the logarithm of the sum of probabilities."""
     return float(np.logaddexp.reduce(log_probs, axis=None))
+
+
+def _cursor(token: Token, before: Sequence[Token], behind: str) -> _Cursor | None:
+    """Return the cursor at the end of a token that is being typed, its last letter not being typed at all."""
+    typed = token.text[:-1]
+    if token.kind is Kind.STRING and (field := open_field(typed)) is not None:
+        return _in_field(typed[field:], token.start + field, before, behind)
+    if token.kind not in (Kind.NAME, Kind.KEYWORD, Kind.STRING):
+        return None
+    if before and before[-1].kind is Kind.NUMBER:
+        return None  # "1e", "0x": a number is being typed
+    if token.kind is Kind.STRING and not _is_short_string(typed):
+        return None
+    return _Cursor(token.kind, typed, token.start, list(words_of(before)), behind)
 
 
 def _in_field(field: str, start: int, before: Sequence[Token], behind: str) -> _Cursor | None:

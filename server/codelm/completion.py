@@ -26,6 +26,8 @@ class Snapshot:
     uri: str
     version: int | None
     text: str
+    path: str = ""
+    """The document's file, as ``workspace_files.path_key`` writes it; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)

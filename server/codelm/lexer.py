@@ -90,7 +90,7 @@ def relex(old: Lexed, text: str) -> Lexed:
 
     The tokens are the same; the marks may be others.
     """
-    same = _common_prefix(old.text, text)
+    same = common_prefix(old.text, text)
     # A mark counts only when the character behind it is the same too: "\n" may have joined a "\r" before it.
     kept = [mark for mark in old.marks if mark.offset < same]
     if not kept:
@@ -328,7 +328,7 @@ def _with_insertions(tokens: list[Token], inserted: Iterable[tuple[int, list[Tok
         result += tokens[done:before]
         result += added
         done = before
-    return result + tokens[done:] if done else tokens
+    return result + tokens[done:] if result else tokens
 
 
 def _column(blank: str) -> int:
@@ -337,7 +337,7 @@ def _column(blank: str) -> int:
     return len(blank.expandtabs(8)) if "\t" in blank else len(blank)
 
 
-def _common_prefix(a: str, b: str) -> int:
+def common_prefix(a: str, b: str) -> int:
     """Return how many leading characters two texts share."""
     low, high = 0, min(len(a), len(b))
     if a[:high] == b[:high]:

@@ -4,7 +4,8 @@ B rows (hypotheses that are advanced together), T tokens, C candidates, K best. 
 
 **Laws** (tests/laws.py checks every model against them):
 
-1. rows normalise: the probabilities of all ids sum to one, and none is zero but that of ``[PAD]``;
+1. rows normalise: the probabilities of all ids sum to one, and none is zero but that of ``[PAD]`` (and, in a cache,
+   those of the words that it has not seen);
 2. ``read(s, a + b)`` equals ``read(read(s, a), b)`` and a chain of ``step``;
 3. rows are independent: permuting them permutes the answers;
 4. no call changes a state that it was given;
@@ -53,3 +54,11 @@ def log_probs(model: LanguageModel[S], state: S, rows: int, size: int) -> Scores
     """Return the log probability of every id: (rows, size), where ``size`` is the vocabulary's."""
     every = np.broadcast_to(np.arange(size, dtype=np.int64), (rows, size))
     return model.score(state, every)
+
+
+def among(ids: Ids, allowed: Ids) -> NDArray[np.bool_]:
+    """Return which of the ids (N,) are among the allowed ones, which are sorted: (N,)."""
+    if not len(allowed):
+        return np.zeros(len(ids), bool)
+    found: NDArray[np.bool_] = allowed.take(allowed.searchsorted(ids), mode="clip") == ids
+    return found

@@ -1,7 +1,8 @@
 r"""An n-gram model: interpolated modified Kneser-Ney over a forward trie in memory-mapped arrays.
 
 Chen and Goodman, *An empirical study of smoothing techniques for language modeling* (1998), section 3; the
-estimate itself is made by ``codelm_train.count``. The probability of a word w after a context h is
+estimate itself is made by ``codelm_train``, the arrays are those of ``codelm.trie`` and ``codelm.best_lists``. The
+probability of a word w after a context h is
 
     p(w | h) = a(w | h) + γ(h) · p(w | h')        h' is h without its first word
 
@@ -9,63 +10,36 @@ where a is the discounted share of w among what followed h, γ(h) = 1 - Σ a(· 
 free, and p(w | no context) rests on the uniform distribution over all ids but ``[PAD]``. Only a and γ are stored:
 whatever is pruned or rounded, every row sums to one, because γ gives out exactly what the a's leave.
 
-The trie: level d holds the n-grams of d words, sorted by context, then by word, so that the continuations of one
-context stand side by side::
-
-    level 1   words   [ (  )  .  self  def … ]         an n-gram's node is its place in its level
-              first   [ 0  4  9  … ]                   node i's continuations are first[i] … first[i+1] of level 2
-    level 2   words   [ )  self  …|  :  …|  … ]
+The best words after h: those that h mentions may be any, all others are ranked as h' ranks them. So the k best are
+among the continuations of h, of h' and so on, down to the first context with a list of its best words, and the first
+k of that list. Where some words are ruled out, the whole list is looked at, and what is found is right when the k-th
+of them is as probable as any word that is not listed; only when it is not, the dense row of all words is computed.
 
 A sequence begins with ``[PAD]``, KenLM's ``<s>``, which is never predicted.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codelm.model import Ids, Scores
+from codelm.best_lists import LISTED, WIDE, BestLists, greatest, listed, no_lists
+from codelm.model import Ids, Scores, among
+from codelm.trie import Floats, Level, Nodes, child, children, paths, spans
 from codelm.vocabulary import PAD, UNK
 
-Floats = NDArray[np.float32]
-Nodes = NDArray[np.int64]
-
-# Up to this many allowed ids are scored one by one; for more, the whole row is cheaper.
-_FEW_ALLOWED = 4096
+# Up to this many ids are scored one by one; for more, the whole row is cheaper.
+_FEW_IDS = 2048
 # Up to this many rows are walked through the trie one by one; more of them all at once.
-_FEW_ROWS = 16
-# Ids to a block when the best ones of a row are sought.
-_BLOCK = 128
+_FEW_ROWS = 24
+_TINY = 1e-30  # what sums of masses are divided by at least: those of a broken model may all be zero
 
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """All n-grams of one length, n of them.
-
-    ``words`` (n,) unsigned: their last words. ``weights`` (n,): float32 masses a, or uint8 places in
-    ``weight_table`` (256,). What follows is missing at the highest level, whose n-grams are nobody's context:
-    ``first`` (n + 1,) uint32 and ``backoffs`` (n,), γ, as float32 or as places in ``backoff_table``.
-    """
-
-    words: NDArray[Any]
-    weights: NDArray[Any]
-    weight_table: Floats | None = None
-    first: NDArray[np.uint32] | None = None
-    backoffs: NDArray[Any] | None = None
-    backoff_table: Floats | None = None
-
-    def weights_at(self, places: slice | Nodes) -> Floats:
-        """Return the masses a of some n-grams, as they are stored."""
-        weights: NDArray[Any] = self.weights[places]
-        return weights if self.weight_table is None else self.weight_table[weights]
-
-    def backoffs_at(self, places: slice | Nodes) -> Floats:
-        """Return γ of some n-grams as contexts. The highest level has none."""
-        assert self.backoffs is not None
-        backoffs: NDArray[Any] = self.backoffs[places]
-        return backoffs if self.backoff_table is None else self.backoff_table[backoffs]
+# A context that has been continued: its length, its node, and where its continuations begin and end.
+Context = tuple[int, int, int, int]
+Probabilities = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +52,18 @@ class NGramState:
 class NGram:
     """An n-gram model of any order. Implements ``LanguageModel[NGramState]``."""
 
-    def __init__(self, levels: Sequence[Level], size: int, root_backoff: float):
-        """Take the levels, shortest n-grams first, the size of the vocabulary, and the mass of the uniform part."""
+    def __init__(
+        self, levels: Sequence[Level], size: int, root_backoff: float, lists: Sequence[BestLists] | None = None
+    ):
+        """Take the levels, shortest n-grams first, the size of the vocabulary, and the mass of the uniform part.
+
+        ``lists``: what is ready for the contexts of 1, 2, … order - 1 words; made when first needed if it is None.
+        """
         self.levels = tuple(levels)
         self.order = len(levels)
         self.size = size
         self.root_backoff = root_backoff
-        self._scales = [self._scale(depth) for depth in range(self.order)]
+        self._given_lists = lists
         self._unigrams = self._dense_unigrams()
 
     # --- the protocol -------------------------------------------------------------------------------------
@@ -104,24 +83,27 @@ class NGram:
 
     def step(self, state: NGramState, rows: Ids, ids: Ids) -> NGramState:
         """Continue row ``rows[i]`` with ``ids[i]``."""
-        nodes = np.full((len(rows), self.order), -1, np.int64)
-        nodes[:, 0] = 0
         known, before = self._known(ids), state.nodes[rows]
-        for depth in range(self.order - 1):
-            nodes[:, depth + 1] = self._children(depth, before[:, depth], known)
+        if len(rows) <= _FEW_ROWS:
+            pairs = zip(before.tolist(), known.tolist(), strict=True)
+            nodes = np.array([self._longer(row, word) for row, word in pairs], np.int64).reshape(len(rows), self.order)
+        else:
+            nodes = np.zeros((len(rows), self.order), np.int64)
+            for depth in range(self.order - 1):
+                nodes[:, depth + 1] = children(self.levels, depth, before[:, depth], known)
         nodes.flags.writeable = False
         return NGramState(nodes)
 
     def score(self, state: NGramState, ids: Ids) -> Scores:
         """Return the log probabilities of ids (B, C). An id that the model lacks scores as ``[UNK]``."""
-        known = self._known(ids)
         if len(ids) > _FEW_ROWS and ids.shape[1] == 1:
-            probabilities = self._probability_each(state.nodes, known[:, 0])[:, None]
+            probabilities = self._probability_each(state.nodes, self._known(ids[:, 0]))[:, None]
         else:
-            rows = zip(state.nodes.tolist(), known, strict=True)
-            probabilities = np.stack([self._probabilities(row, wanted) for row, wanted in rows])
+            probabilities = np.empty(ids.shape)
+            for row, nodes in enumerate(state.nodes.tolist()):
+                probabilities[row] = self._probabilities_of(nodes, ids[row])
         with np.errstate(divide="ignore"):
-            return np.log(probabilities)  # [PAD] alone is -inf
+            return np.log(probabilities).astype(np.float32)  # [PAD] alone is -inf
 
     def propose(self, state: NGramState, k: int, allowed: Ids | None = None) -> Ids:
         """Return the K best next ids of each row: (B, K), best first, -1 where there are fewer."""
@@ -135,160 +117,239 @@ class NGram:
 
     def match_lengths(self, state: NGramState) -> Ids:
         """Return how many of each row's last words make a context that has been seen and continued: (B,)."""
-        return np.array(
-            [max((d for d, _, _ in self._contexts(row)), default=0) for row in state.nodes.tolist()], np.int64
-        )
+        return np.array([self._match_length(nodes) for nodes in state.nodes.tolist()], np.int64)
 
-    def _contexts(self, nodes: list[int]) -> list[tuple[int, int, int]]:
-        """Return (depth, begin, end) of the continuations of each context of a row that has any, but the empty one."""
-        found = []
-        for depth, node in enumerate(nodes[1:], 1):
-            first = self.levels[depth - 1].first
-            if node >= 0 and first is not None:
-                begin, end = int(first[node]), int(first[node + 1])
+    def _match_length(self, nodes: list[int]) -> int:
+        for depth in range(self.order - 1, 0, -1):
+            if nodes[depth] >= 0:
+                begin, end = self.levels[depth - 1].span(nodes[depth])
                 if begin < end:
-                    found.append((depth, begin, end))
+                    return depth
+        return 0
+
+    def _contexts(self, nodes: list[int]) -> list[Context]:
+        """Return the contexts of a row that have any continuations, but the empty one: the longest first."""
+        found = []
+        for depth in range(self.order - 1, 0, -1):
+            if nodes[depth] >= 0:
+                begin, end = self.levels[depth - 1].span(nodes[depth])
+                if begin < end:
+                    found.append((depth, nodes[depth], begin, end))
         return found
 
     def _known(self, ids: Ids) -> Ids:
         """Return the ids with ``[UNK]`` for those that the model lacks."""
         return np.where((ids >= 0) & (ids < self.size), ids, UNK)
 
-    def _children(self, depth: int, nodes: Nodes, words: Ids) -> Nodes:
-        """Return the node at ``depth + 1`` of each node's continuation with a word, -1 where there is none: (B,)."""
-        if len(nodes) <= _FEW_ROWS:
-            pairs = zip(nodes.tolist(), words.tolist(), strict=True)
-            return np.array([self._child(depth, node, word) if node >= 0 else -1 for node, word in pairs], np.int64)
-        every, begin, end = self.levels[depth].words, *self._spans(depth, nodes)
-        low, high = begin, end
-        while np.any(searching := low < high):  # a binary search in every row at once
-            middle = (low + high) // 2
-            less = every[np.minimum(middle, len(every) - 1)] < words
-            low, high = np.where(searching & less, middle + 1, low), np.where(searching & ~less, middle, high)
-        found = (low < end) & (every[np.minimum(low, len(every) - 1)] == words)
-        return np.where(found, low, -1)
+    def _longer(self, nodes: list[int], word: int) -> list[int]:
+        """Return the context nodes of a row after one more word."""
+        return [0, *(child(self.levels, depth, node, word) for depth, node in enumerate(nodes[:-1]))]
 
-    def _spans(self, depth: int, nodes: Nodes) -> tuple[Nodes, Nodes]:
-        """Return where the continuations of each node at ``depth`` begin and end; nowhere for a node -1."""
-        if depth == 0:
-            return np.zeros(len(nodes), np.int64), np.where(nodes >= 0, len(self.levels[0].words), 0)
-        first = self.levels[depth - 1].first
-        assert first is not None
-        known = np.maximum(nodes, 0)
-        begin = first[known].astype(np.int64)
-        return begin, np.where(nodes >= 0, first[known + 1].astype(np.int64), begin)
+    # --- probabilities ------------------------------------------------------------------------------------
 
-    def _child(self, depth: int, node: int, word: int) -> int:
-        """Return the node at ``depth + 1`` of a node's continuation with ``word``; -1 when there is none."""
-        words = self.levels[depth].words
-        begin, end = 0, len(words)
-        if depth:
-            first = self.levels[depth - 1].first
-            assert first is not None
-            begin, end = int(first[node]), int(first[node + 1])
-        # A Python integer would make numpy convert all the words to its type before it searches.
-        place = begin + int(words[begin:end].searchsorted(words.dtype.type(word)))
-        return place if place < end and words[place] == word else -1
+    def _masses(self, context: Context, share: float) -> Floats:
+        """Return the masses a(· | h) of all continuations of a context, times ``share``."""
+        depth, _, begin, end = context
+        masses = self.levels[depth].weights_at(slice(begin, end))
+        scale = share * self._scale(context, masses)
+        return masses if scale == 1 else masses * scale
 
-    def _backoff(self, depth: int, node: int) -> np.float32:
-        return np.float32(self.levels[depth - 1].backoffs_at(slice(node, node + 1))[0])
+    def _scale(self, context: Context, masses: Floats | None = None) -> float:
+        """Return what brings the rounded masses of a context to 1 - γ. They are summed up when no list has it."""
+        depth, node, begin, end = context
+        if self.levels[depth].weight_table is None:
+            return 1
+        lists = self.lists[depth - 1]
+        place = lists.places.get(node)
+        if place is not None and lists.scales is not None:
+            return lists.scales.item(place)
+        if masses is None:
+            masses = self.levels[depth].weights_at(slice(begin, end))
+        return (1 - self.levels[depth - 1].backoff(node)) / max(float(np.add.reduce(masses)), _TINY)
 
-    def _masses(self, depth: int, node: int, begin: int, end: int) -> Floats:
-        """Return the masses a(· | h) of all continuations of the context that is ``node`` at ``depth``."""
-        weights = self.levels[depth].weights_at(slice(begin, end))
-        scales = self._scales[depth]
-        return weights if scales is None else weights * scales[node]
+    def _probabilities_of(self, nodes: list[int], wanted: Ids) -> Probabilities:
+        """Return p(w | h) of ids in any order (C,), for one row of context nodes."""
+        contexts = self._contexts(nodes)
+        if len(wanted) > _FEW_IDS:
+            return self._row(contexts)[self._known(wanted)]
+        ordered = wanted.copy()
+        ordered.sort()
+        if len(ordered) and (ordered.item(0) < 0 or ordered.item(-1) >= self.size):
+            wanted = self._known(wanted)
+            ordered = np.sort(wanted)
+        return self._probabilities(contexts, ordered).take(ordered.searchsorted(wanted))
 
-    def _probabilities(self, nodes: list[int], wanted: Ids) -> Floats:
-        """Return p(w | h) of the wanted ids (C,), for one row of context nodes."""
-        probabilities = self._unigrams[wanted]
-        for depth, begin, end in self._contexts(nodes):
-            words = self.levels[depth].words[begin:end]
-            masses = self._masses(depth, nodes[depth], begin, end)
-            places = np.minimum(words.searchsorted(wanted.astype(words.dtype)), end - begin - 1)
-            probabilities = probabilities * self._backoff(depth, nodes[depth])
-            probabilities += np.where(words[places] == wanted, masses[places], np.float32(0))
-        return probabilities
+    def _probabilities(self, contexts: Sequence[Context], wanted: NDArray[Any]) -> Probabilities:
+        """Return p(w | h) of sorted ids (C,); of equal ones, the first one's alone is right."""
+        if not len(wanted):
+            return np.zeros(0)
+        sought = wanted.astype(self.levels[0].words.dtype)
+        parts: list[NDArray[Any]] = []
+        words, masses = [], []
+        share = 1.0
+        for context in contexts:
+            depth, node, begin, end = context
+            level = self.levels[depth]
+            of_context = level.words[begin:end]
+            if end - begin <= max(WIDE, 2 * len(wanted)):  # its continuations are looked for among the wanted, below
+                words.append(of_context)
+                masses.append(self._masses(context, share))
+            else:
+                places = of_context.searchsorted(sought)
+                hits = of_context.take(places, mode="clip") == sought
+                stored = level.weights[begin:end].take(places, mode="clip")
+                found = stored if level.weight_table is None else level.weight_table.take(stored)
+                parts.append(found * hits * (share * self._scale(context)))
+            share *= self.levels[depth - 1].backoff(node)
+        if words:
+            mentioned, of_them = np.concatenate(words), np.concatenate(masses)
+            places = sought.searchsorted(mentioned)
+            hits = sought.take(places, mode="clip") == mentioned
+            parts.append(np.bincount(places, of_them * hits, len(wanted) + 1)[:-1])
+        return sum(parts, start=self._unigrams.take(wanted) * share)
 
-    def _row(self, nodes: list[int]) -> Floats:
-        """Return p(w | h) of every id, for one row of context nodes: (size,)."""
-        row = self._unigrams.copy()
-        for depth, begin, end in self._contexts(nodes):
-            row *= self._backoff(depth, nodes[depth])
-            row[self.levels[depth].words[begin:end]] += self._masses(depth, nodes[depth], begin, end)
+    def _row(self, contexts: Sequence[Context]) -> Floats:
+        """Return p(w | h) of every id: (size,)."""
+        shares = [1.0]
+        for depth, node, _, _ in contexts:
+            shares.append(shares[-1] * self.levels[depth - 1].backoff(node))
+        row = self._unigrams * shares[-1]
+        for context, share in zip(contexts, shares, strict=False):
+            depth, _, begin, end = context
+            row[self.levels[depth].words[begin:end]] += self._masses(context, share)
         return row
 
-    def _probability_each(self, nodes: Nodes, words: Ids) -> Floats:
+    def _probability_each(self, nodes: Nodes, words: Ids) -> Probabilities:
         """Return p(w | h) of one word for each of many rows of context nodes: (B, order), (B,) → (B,)."""
-        probabilities = self._unigrams[words]
+        probabilities = self._unigrams[words].astype(np.float64)
         for depth in range(1, self.order):
-            begin, end = self._spans(depth, nodes[:, depth])
+            begin, end = spans(self.levels, depth, nodes[:, depth])
             continued = begin < end
             context = np.where(continued, nodes[:, depth], 0)
             backoffs = self.levels[depth - 1].backoffs_at(context)
             probabilities = np.where(continued, probabilities * backoffs, probabilities)
-            child = self._children(depth, np.where(continued, context, -1), words)
-            masses = self.levels[depth].weights_at(np.maximum(child, 0))
-            scales = self._scales[depth]
-            masses = masses if scales is None else masses * scales[context]
-            probabilities = probabilities + np.where(child >= 0, masses, np.float32(0))
+            found = children(self.levels, depth, np.where(continued, context, -1), words)
+            hit = np.flatnonzero(found >= 0)
+            masses = self.levels[depth].weights_at(found[hit]) * self._scales(depth, context[hit], begin[hit], end[hit])
+            probabilities[hit] += masses
         return probabilities
+
+    def _scales(self, depth: int, nodes: Nodes, begin: Nodes, end: Nodes) -> NDArray[np.float64]:
+        """Return the scales of many contexts of one length: (B,)."""
+        level, lists = self.levels[depth], self.lists[depth - 1]
+        scales = np.ones(len(nodes))
+        if level.weight_table is None:
+            return scales
+        summed = np.arange(len(nodes))
+        if lists.scales is not None and len(lists.contexts):
+            places = np.minimum(lists.contexts.searchsorted(nodes.astype(np.uint32)), len(lists.contexts) - 1)
+            ready = lists.contexts[places] == nodes
+            scales[ready] = lists.scales[places[ready]]
+            summed = np.flatnonzero(~ready)
+        if len(summed):
+            lengths = (end - begin)[summed]
+            starts = np.cumsum(lengths) - lengths
+            places = np.arange(lengths.sum()) + np.repeat(begin[summed] - starts, lengths)
+            totals = np.add.reduceat(level.weights_at(places), starts, dtype=np.float64)
+            backoffs = self.levels[depth - 1].backoffs_at(nodes[summed])
+            scales[summed] = (1 - backoffs) / np.maximum(totals, _TINY)
+        return scales
+
+    # --- the best -----------------------------------------------------------------------------------------
 
     def _best(self, nodes: list[int], k: int, allowed: Ids | None) -> Ids:
         """Return at most k best ids for one row, best first."""
+        contexts = self._contexts(nodes)
+        candidates: Ids
         if allowed is None:
-            best = _top(self._row(nodes), k)
+            if k > self._root_list.ids.shape[1]:
+                best = greatest(self._row(contexts), k)
+                return np.delete(best, np.flatnonzero(best == PAD))
+            candidates, _ = self._candidates(contexts, k)
+            return candidates.take(greatest(self._probabilities(contexts, candidates), k))
+        # They are sorted: what can't be proposed stands at the ends.
+        allowed = allowed[allowed.searchsorted(PAD, "right") : allowed.searchsorted(self.size)]
+        if len(allowed) <= _FEW_IDS:
+            return allowed.take(greatest(self._probabilities(contexts, allowed), k))
+        candidates, bound = self._candidates(contexts, LISTED)
+        candidates = candidates[among(candidates, allowed)]
+        probabilities = self._probabilities(contexts, candidates)
+        best = greatest(probabilities, k)
+        if len(best) == k and probabilities[best[-1]] >= bound:
+            return candidates.take(best)
+        return allowed.take(greatest(self._row(contexts).take(allowed), k))
+
+    def _candidates(self, contexts: Sequence[Context], k: int) -> tuple[Ids, float]:
+        """Return the sorted ids that include the k best of a row, and the greatest probability of one not listed."""
+        parts, share = [], 1.0
+        for depth, node, begin, end in contexts:
+            lists = self.lists[depth - 1]
+            place = lists.places.get(node)
+            if place is not None:
+                break
+            parts.append(self.levels[depth].words[begin:end])
+            share *= self.levels[depth - 1].backoff(node)
         else:
-            allowed = allowed[allowed < self.size]
-            few = len(allowed) <= _FEW_ALLOWED
-            best = allowed[_top(self._probabilities(nodes, allowed) if few else self._row(nodes)[allowed], k)]
-        found: Ids = best[best != PAD]
-        return found
+            lists, place = self._root_list, 0
+        found = np.concatenate([lists.ids[place, :k], *parts]).astype(np.int64)
+        found.sort()
+        is_new = np.empty(len(found), bool)
+        is_new[0] = True
+        np.not_equal(found[1:], found[:-1], out=is_new[1:])
+        return found[is_new], share * lists.rests.item(place)
 
-    # --- derived when opened ------------------------------------------------------------------------------
+    # --- derived ------------------------------------------------------------------------------------------
 
-    def _scale(self, depth: int) -> Floats | None:
-        """Return what brings the rounded masses of each context at ``depth`` to 1 - γ; None when they are exact."""
-        level = self.levels[depth]
-        if level.weight_table is None:
-            return None
-        if depth == 0:
-            total = level.weights_at(slice(None)).sum(dtype=np.float64)
-            return np.array([(1 - self.root_backoff) / total], np.float32)
-        above = self.levels[depth - 1]
-        assert above.first is not None
-        first = above.first.astype(np.int64)
-        running = np.concatenate([[0.0], np.cumsum(level.weights_at(slice(None)), dtype=np.float64)])
-        totals = running[first[1:]] - running[first[:-1]]
-        backoffs = above.backoffs_at(slice(None))
-        has_any = first[1:] > first[:-1]
-        return np.where(has_any, (1 - backoffs) / np.where(has_any, totals, 1), 1).astype(np.float32)
+    @cached_property
+    def lists(self) -> tuple[BestLists, ...]:
+        """What is ready for the contexts of 1, 2, … order - 1 words."""
+        if self._given_lists is not None:
+            return tuple(self._given_lists)
+        bare = NGram(self.levels, self.size, self.root_backoff, [no_lists()] * (self.order - 1))
+        return tuple(bare._best_lists(depth) for depth in range(1, self.order))
+
+    @cached_property
+    def _root_list(self) -> BestLists:
+        """The list of the empty context."""
+        ids, rest = listed(self._unigrams)
+        return BestLists(np.zeros(1, np.uint32), ids[None, :], np.array([rest], np.float32), None)
+
+    def _best_lists(self, depth: int) -> BestLists:
+        """Return the lists of all wide contexts of ``depth`` words."""
+        places = self.levels[depth - 1].every_span()
+        wide = np.flatnonzero(np.diff(places) > WIDE)
+        if not len(wide):
+            return no_lists()
+        state = self._nothing(len(wide))
+        for words in paths(self.levels, depth, wide).T:
+            state = self.step(state, np.arange(len(wide)), words)
+        ids, rests, scales = [], [], []
+        for nodes in state.nodes.tolist():
+            contexts = self._contexts(nodes)
+            best, rest = listed(self._row(contexts))
+            ids.append(best)
+            rests.append(rest)
+            scales.append(self._scale(contexts[0]))
+        quantised = self.levels[depth].weight_table is not None
+        return BestLists(
+            wide.astype(np.uint32),
+            np.stack(ids).astype(self.levels[depth].words.dtype),
+            np.array(rests, np.float32),
+            np.array(scales, np.float32) if quantised else None,
+        )
 
     def _dense_unigrams(self) -> Floats:
         """Return p(w) of every id: (size,)."""
-        dense = np.full(self.size, self.root_backoff / (self.size - 1), np.float32)
         level = self.levels[0]
-        dense[level.words] += self._masses(0, 0, 0, len(level.words))
+        masses = level.weights_at(slice(None))
+        scale = 1 if level.weight_table is None else (1 - self.root_backoff) / max(masses.sum(dtype=np.float64), _TINY)
+        dense = np.full(self.size, self.root_backoff / (self.size - 1), np.float32)
+        dense[level.words] += masses * np.float32(scale)
         dense[PAD] = 0
         return dense
 
-    def _nothing(self) -> NGramState:
+    def _nothing(self, rows: int = 1) -> NGramState:
         """Return the state that knows of no word, not even the sequence's beginning."""
-        nodes = np.full((1, self.order), -1, np.int64)
+        nodes = np.full((rows, self.order), -1, np.int64)
         nodes[:, 0] = 0
         return NGramState(nodes)
-
-
-def _top(probabilities: Floats, k: int) -> Nodes:
-    """Return the places of the k greatest probabilities (n,), greatest first, earlier ones first among equals.
-
-    At least k values reach the k-th greatest of the blocks' maxima, so only what reaches it has to be sorted.
-    """
-    blocks = len(probabilities) // _BLOCK
-    if blocks > k:
-        maxima = probabilities[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
-        places = np.flatnonzero(probabilities >= np.partition(maxima, blocks - k)[blocks - k])
-    else:
-        places = np.arange(len(probabilities))
-    best: Nodes = places[np.argsort(-probabilities[places], kind="stable")[:k]]
-    return best

@@ -38,6 +38,14 @@ class CompletionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkspaceSettings:
+    """Learning from the files of the workspace (``codelm.workspace``)."""
+
+    enabled: bool = True
+    """Whether codelm learns from them; without, it knows the open file alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of codelm (``codelm`` in an editor's configuration)."""
 
@@ -47,8 +55,14 @@ class Settings:
     model: str = ""
     """Folder of the checkpoint to complete with; empty means the bundled one."""
 
+    interpreter: str = ""
+    """The Python that the workspace runs with, or its environment's folder; empty: the workspace's own environment."""
+
     completion: CompletionSettings = CompletionSettings()
     """The list of completions."""
+
+    workspace: WorkspaceSettings = WorkspaceSettings()
+    """What is learned."""
 
 
 CLIENTS_OWN = frozenset({"trace"})

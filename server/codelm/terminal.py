@@ -8,7 +8,10 @@ from pathlib import Path
 from codelm import checkpoint
 from codelm.completer import Completer
 from codelm.completion import Completions, Snapshot
+from codelm.environment import find_environment
 from codelm.errors import UsageError
+from codelm.importable import Importable
+from codelm.workspace_files import path_key
 
 
 def complete(args: argparse.Namespace) -> int:
@@ -17,7 +20,11 @@ def complete(args: argparse.Namespace) -> int:
     text = read(file)
     offset = offset_of(text, line, column, args.where)
     model = checkpoint.load(checkpoint.find(args.model))
-    found = Completer(model).complete(Snapshot(file.absolute().as_uri(), None, text), offset, limit=args.limit)
+    completer = Completer(model)
+    folder = file.absolute().parent
+    completer.importable = Importable([folder], find_environment([folder]))
+    snapshot = Snapshot(file.absolute().as_uri(), None, text, path_key(file))
+    found = completer.complete(snapshot, offset, limit=args.limit)
     print(as_json(found, model.name) if args.json else as_table(found, text[found.start : offset]))
     return 0
 

@@ -1,4 +1,4 @@
-"""Words ↔ ids: the vocabulary of a model, and the words that one session adds to it.
+"""Words ↔ ids: the vocabulary of a model.
 
 The file is text, one word a line, and says what it is in its first line::
 
@@ -10,8 +10,8 @@ The file is text, one word a line, and says what it is in its first line::
     988120	(
 
 A line is ``count<TAB>word``; the id is the line's place, from 0, after the first. A backslash and any character
-that does not print are escaped (``\\\\``, ``\\n``, ``\\u000c``), so that a line is always one word. A backslash that
-escapes nothing is an error, and so is a word that stands twice, however it is escaped.
+that does not print are escaped (``\\\\``, ``\\n``, ``\\u000c``), so that a line is always one word. A tab in a word, a
+backslash that escapes nothing and a word that stands twice, however it is escaped, are errors.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ from keyword import iskeyword
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codelm.errors import VocabularyError
 from codelm.model import Ids
@@ -47,7 +48,7 @@ class Vocabulary:
         self.counts = tuple(counts) if counts is not None else (0,) * len(self.words)
         if self.words[:3] != SPECIAL_WORDS:
             raise VocabularyError(f"a vocabulary begins with {', '.join(SPECIAL_WORDS)}, not {self.words[:3]}")
-        self._ids = {word: number for number, word in enumerate(self.words)}
+        self._ids = dict(zip(self.words, range(len(self.words)), strict=True))
         if len(self._ids) < len(self.words):
             twice = next(word for number, word in enumerate(self.words) if self._ids[word] != number)
             raise VocabularyError(f"the word {twice!r} stands twice in the vocabulary")
@@ -116,39 +117,71 @@ class Vocabulary:
     def read(cls, path: Path) -> "Vocabulary":
         """Read a vocabulary's file. Raises VocabularyError, naming the file and the line."""
         try:
-            text = path.read_bytes().decode()
+            content = path.read_bytes()
+            text = content.decode()
         except OSError as error:
             raise VocabularyError(f"cannot read the vocabulary {path}: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise VocabularyError(f"{path} is not a vocabulary: byte {error.start} is not UTF-8") from error
-        header, *lines = text.split("\n")
+        header, line_end, body = text.partition("\n")
         if header != _HEADER:
             raise VocabularyError(f"{path} is not a vocabulary that this codelm reads: line 1 is not '{_HEADER}'")
-        if not lines or lines.pop():
+        if not line_end or (body and not body.endswith("\n")):
             raise VocabularyError(f"{path} is cut short: its last line has no end")
-        places: dict[str, int] = {}
-        counts = []
-        for number, line in enumerate(lines, 2):
-            try:
-                word, count = _parsed(line)
-            except ValueError as error:
-                raise VocabularyError(f"{path}, line {number}: {error}") from None
-            if word in places:
-                raise VocabularyError(f"{path}, line {number}: the word {word!r} stands in line {places[word]} already")
-            places[word] = number
-            counts.append(count)
         try:
-            return cls(tuple(places), counts)
+            return cls(*_columns(content[len(_HEADER) + 1 :], body))
+        except ValueError:
+            raise VocabularyError(f"{path}, {_first_problem(body)}") from None
         except VocabularyError as error:
-            raise VocabularyError(f"{path}, line 2: {error}") from None
+            raise VocabularyError(f"{path}, {_first_problem(body) or f'line 2: {error}'}") from None
 
 
-def _parsed(line: str) -> tuple[str, int]:
-    """Return the word and the count of a line of a vocabulary's file. Raises ValueError."""
-    count, _, word = line.partition("\t")
-    if not (word and count.isdecimal() and count.isascii() and len(count) <= _LONGEST_COUNT):
-        raise ValueError("expected 'count<TAB>word'")
-    return unescape(word), int(count)
+def _columns(content: bytes, body: str) -> tuple[list[str], list[int]]:
+    """Return the words and counts of a vocabulary's lines, given as UTF-8 and decoded. Raises ValueError.
+
+    It looks at all lines at once: opening a model of 40,000 words takes a third of the time so.
+    """
+    characters = np.frombuffer(content, np.uint8)
+    tabs, ends = np.flatnonzero(characters == ord("\t")), np.flatnonzero(characters == ord("\n"))
+    if len(tabs) != len(ends):
+        raise ValueError("not one tab in each line")
+    lengths = tabs - np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
+    if not np.all((lengths >= 1) & (lengths <= _LONGEST_COUNT) & (ends - tabs > 1)):
+        raise ValueError("a count or a word is missing or too long")
+    words = body.replace("\n", "\t").split("\t")[1::2]
+    for place in np.unique(ends.searchsorted(np.flatnonzero(characters == ord("\\")))).tolist():
+        words[place] = unescape(words[place])
+    return words, _numbers(characters, tabs, lengths)
+
+
+def _numbers(characters: NDArray[np.uint8], ends: Ids, lengths: Ids) -> list[int]:
+    """Return the numbers that end before each place and have so many digits. Raises ValueError."""
+    numbers = np.zeros(len(ends), np.int64)
+    for place in range(int(lengths.max(initial=0))):  # from the last digit on
+        some = np.flatnonzero(lengths > place)
+        digits = characters[ends[some] - 1 - place] - np.uint8(ord("0"))  # what is no digit becomes greater than 9
+        if np.any(digits > 9):
+            raise ValueError("a count is no number")
+        numbers[some] += digits * np.int64(10**place)
+    return numbers.tolist()
+
+
+def _first_problem(body: str) -> str:
+    """Return which of a vocabulary's lines is the first that is broken, and why; "" when none is by itself."""
+    places: dict[str, int] = {}
+    for number, line in enumerate(body.split("\n")[:-1], 2):
+        count, _, escaped = line.partition("\t")
+        is_count = count.isdecimal() and count.isascii() and len(count) <= _LONGEST_COUNT
+        if not (is_count and escaped and "\t" not in escaped):
+            return f"line {number}: expected 'count<TAB>word'"
+        try:
+            word = unescape(escaped)
+        except ValueError as error:
+            return f"line {number}: {error}"
+        if word in places:
+            return f"line {number}: the word {word!r} stands in line {places[word]} already"
+        places[word] = number
+    return ""
 
 
 def most_frequent(counts: Mapping[str, int], size: int = DEFAULT_SIZE, min_count: int = 1) -> Vocabulary:
@@ -166,39 +199,6 @@ def most_frequent(counts: Mapping[str, int], size: int = DEFAULT_SIZE, min_count
     return Vocabulary(
         [*SPECIAL_WORDS, *(word for word, _ in ranked)], [*(0 for _ in SPECIAL_WORDS), *(count for _, count in ranked)]
     )
-
-
-class SessionVocabulary:
-    """A vocabulary that grows: a word first seen in this session gets the next id."""
-
-    def __init__(self, base: Vocabulary):
-        self.base = base
-        self._added: list[str] = []
-        self._ids: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self.base) + len(self._added)
-
-    def learn(self, word: str) -> int:
-        """Return the word's id, adding the word when neither the base nor the session has it."""
-        if word in self.base:
-            return self.base.id(word)
-        number = self._ids.get(word)
-        if number is None:
-            number = self._ids[word] = len(self)
-            self._added.append(word)
-        return number
-
-    def id(self, word: str) -> int:
-        """Return the word's id, that of ``[UNK]`` when neither the base nor the session has it."""
-        return self.base.id(word) if word in self.base else self._ids.get(word, UNK)
-
-    def word(self, number: int) -> str:
-        """Return the word of an id. Raises IndexError when no word has it."""
-        size = len(self.base)
-        if not 0 <= number < len(self):
-            raise IndexError(f"no word has the id {number}")
-        return self.base.words[number] if number < size else self._added[number - size]
 
 
 _ESCAPED = re.compile(r"\\(?:([\\nrt])|u([0-9a-f]{4})|U([0-9a-f]{8}))?")

@@ -6,6 +6,7 @@ are dropped. Training and serving make words here and nowhere else, so what a mo
 
 import re
 from collections.abc import Iterable, Iterator
+from keyword import iskeyword
 
 from codelm.lexer import Kind, Token, lex
 
@@ -77,3 +78,17 @@ def string_word(text: str) -> str:
     if quote == "'" and '"' not in content and "\\" not in content:
         quote = '"'
     return f"{prefix.lower().replace('u', '')}{quote}{content}{quote}"
+
+
+def form_of(word: str) -> str:
+    """Return how a word is written: a name, a string and a number by their kind, any other word as it is.
+
+    Three kinds of names are told apart, by their first letters: ``name``, ``Name`` and ``NAME``.
+    """
+    if word.isidentifier():
+        if iskeyword(word) or word == "self":
+            return word
+        return "NAME" if word.isupper() else "Name" if word[0].isupper() else "name"
+    if word[-1:] in ("'", '"') or word == LONG_STRING:
+        return LONG_STRING
+    return LONG_NUMBER if word[:1].isdecimal() or (word[:1] == "." and word[1:2].isdecimal()) else word

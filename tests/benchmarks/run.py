@@ -12,15 +12,16 @@ import tokenize
 from collections.abc import Callable
 from pathlib import Path
 
+import caches
+import estimation
 import numpy as np
 
 from codelm import checkpoint
 from codelm.completer import Completer
 from codelm.completion import Snapshot
 from codelm.lexer import lex, lex_from_scratch, relex
-from codelm.vocabulary import most_frequent
+from codelm.vocabulary import Vocabulary, most_frequent
 from codelm.words import words
-from codelm_train.count import count, estimate
 
 ROUNDS = 7
 ROOT = np.zeros(1, np.int64)
@@ -61,7 +62,7 @@ def lexing(texts: list[str]) -> None:
     row("a key at the end of 100 kB", f"{again * 1e3:.2f} ms", again / whole, "lexing it all")
 
 
-def estimation(texts: list[str]) -> None:
+def estimating(texts: list[str]) -> None:
     sequences = [words(text) for text in texts]
     counts: dict[str, int] = {}
     for sequence in sequences:
@@ -70,16 +71,20 @@ def estimation(texts: list[str]) -> None:
     vocabulary = most_frequent(counts, 0)
     ids = np.concatenate([vocabulary.ids(sequence) for sequence in sequences])
     starts = np.cumsum([0, *map(len, sequences)])
-    ours = cpu(lambda: estimate(count(ids, starts, size=len(vocabulary), order=5), len(vocabulary)))
-    keys = np.random.default_rng(0).integers(0, 2**40, len(ids))
-    sorts = 5 * cpu(lambda: np.sort(keys))
-    row("estimation, order 5", f"{len(ids) / ours / 1e6:.2f} Mtokens/s", ours / sorts, "a sort for each order")
+    estimation.section(ids, starts, len(vocabulary), row)
+
+
+def opening() -> None:
+    file = checkpoint.BUNDLED / checkpoint.VOCABULARY_FILE
+    text = file.read_text(encoding="utf-8")
+    splitting = cpu(lambda: dict.fromkeys(text.replace("\t", "\n").split("\n")))
+    whole = cpu(lambda: checkpoint.load(checkpoint.BUNDLED))
+    words = cpu(lambda: Vocabulary.read(file))
+    row("opening the bundled model", f"{whole * 1e3:.1f} ms", whole / splitting, "a dict of its vocabulary's fields")
+    row("  its vocabulary", f"{words * 1e3:.1f} ms", words / splitting, "a dict of its vocabulary's fields")
 
 
 def model(texts: list[str]) -> None:
-    opening = cpu(lambda: checkpoint.load(checkpoint.BUNDLED))
-    reading = cpu(lambda: [file.read_bytes() for file in checkpoint.BUNDLED.iterdir()])
-    row("opening the bundled model", f"{opening * 1e3:.0f} ms", opening / reading, "reading its files")
     bundled = checkpoint.load(checkpoint.BUNDLED)
     ids = bundled.vocabulary.ids(words(texts[0]))[:2000]
     ngram = bundled.model
@@ -95,8 +100,13 @@ def model(texts: list[str]) -> None:
     scoring = cpu(score) / len(ids)
     row("score and step", f"{scoring * 1e6:.0f} µs/token", scoring / selection, "numpy's top 50 of 40,000")
     states = [ngram.read(ngram.start(), ids[at : at + 10]) for at in range(0, 1000, 20)]
-    best = cpu(lambda: [ngram.propose(state, 50) for state in states]) / len(states)
-    row("the 50 best next words", f"{best * 1e6:.0f} µs", best / selection, "numpy's top 50 of 40,000")
+    some = np.sort(np.random.default_rng(0).choice(len(bundled.vocabulary), 64, replace=False))[None]
+    each = cpu(lambda: [ngram.score(state, some) for state in states]) / len(states)
+    row("the scores of 64 words", f"{each * 1e6:.0f} µs", each / selection, "numpy's top 50 of 40,000")
+    names = bundled.vocabulary.names
+    for k, allowed, what in ((5, None, "words"), (50, None, "words"), (50, names, "names")):
+        best = cpu(lambda k=k, allowed=allowed: [ngram.propose(state, k, allowed) for state in states]) / len(states)
+        row(f"the {k} best next {what}", f"{best * 1e6:.0f} µs", best / selection, "numpy's top 50 of 40,000")
 
     completer = Completer(bundled)
     text = texts[0]
@@ -116,8 +126,10 @@ def main() -> None:
     texts = sources(20)
     print(f"{'':<34}{'CPU':>16}{'ratio':>11}  to", file=sys.stdout)
     lexing(texts)
-    estimation(texts)
+    estimating(texts)
+    opening()
     model(texts)
+    caches.section(row)
 
 
 if __name__ == "__main__":

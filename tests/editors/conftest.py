@@ -146,6 +146,19 @@ class Neovim:
         # Asked again and again: vim.wait would keep Neovim from taking the keys.
         wait_until(lambda: self.remote.exec_lua(f"return {lua}"), lua, lambda: self.text)
 
+    def has_learned(self, word: str) -> bool:
+        """Whether the server keeps a word of some workspace on the disk."""
+        indexes = (self.home / "cache" / "codelm").rglob("index")
+        return any(word.encode() in index.read_bytes() for index in indexes)
+
+    def until_learned(self, word: str) -> None:
+        """Wait until the server keeps a word of some workspace on the disk."""
+        wait_until(lambda: self.has_learned(word), f"{word} is learned")
+
+    def until_told(self, message: str) -> None:
+        """Wait until the user was shown a message."""
+        wait_until(lambda: message in self.remote.call("execute", "messages"), f"the message {message}")
+
     def shows(self, *lines: str) -> None:
         """Wait until the file's text is this."""
         wait_until(lambda: self.text == list(lines), f"the text {lines}", lambda: self.text)

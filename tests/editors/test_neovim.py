@@ -87,6 +87,33 @@ def test_undo_takes_back_what_was_accepted_and_the_server_follows(neovim: Start)
     editor.shows("import os", "os.path.dirname")
 
 
+def test_a_name_of_another_file_is_completed_and_forgotten(neovim: Start):
+    # A message on top of another would have to be acknowledged with Enter.
+    editor = neovim(init='vim.o.messagesopt = "wait:0,history:500"')
+    project = editor.home / "project"
+    (project / "package").mkdir(parents=True)
+    (project / "pyproject.toml").write_text("", encoding="utf-8")
+    helper = project / "package" / "helper.py"
+    helper.write_text("def quixotic_banana(argument):\n    pass\n", encoding="utf-8")
+    editor.open("project/main.py", "import os\n")
+    editor.until_learned("quixotic_banana")
+    editor.type("Gofolder = os.pa")  # once this is answered, the model is there
+    editor.accept("path")
+    editor.type("<Esc>oresult = quixo")
+    editor.accept("quixotic_banana")
+    editor.shows("import os", "folder = os.path", "result = quixotic_banana")
+    editor.type("<Esc>:silent write<CR>")
+    editor.edit(helper)
+    editor.type(":CodelmForget<CR>")
+    editor.until_told("codelm forgot helper.py")
+    assert not editor.has_learned("quixotic_banana")
+    editor.type(":CodelmForget nonsense<CR>")
+    editor.until_told("codelm.forget takes 'file', 'workspace', 'all'")
+    editor.type(":CodelmLearn<CR>")
+    editor.until_told("codelm learns this workspace again")
+    editor.until_learned("quixotic_banana")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
 def test_accepted_text_lands_right_behind_any_characters(neovim: Start, encoding: str):
     editor = neovim({"capabilities": {"general": {"positionEncodings": [encoding]}}})

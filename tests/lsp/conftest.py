@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -35,6 +36,10 @@ class Editor:
         """What ``window/showMessage`` said."""
         self.registered: list[Message] = []
         """What ``client/registerCapability`` asked for."""
+        self.progress: list[Message] = []
+        """What ``$/progress`` told, and the token as ``token``."""
+        self.progress_answer: Message | None = {"result": None}
+        """The answer to ``window/workDoneProgress/create``; ``None`` sends none."""
         self.log: list[str] = []
         """The lines of the server's standard error."""
         self.writer: asyncio.StreamWriter | None = None
@@ -153,6 +158,12 @@ class Editor:
                 case {"method": "client/registerCapability"}:
                     self.registered += message["params"]["registrations"]
                     self.send({"id": message["id"], "result": None})
+                case {"method": "window/workDoneProgress/create"}:
+                    self.progress.append({"kind": "create", **message["params"]})
+                    if self.progress_answer:
+                        self.send({"id": message["id"], **self.progress_answer})
+                case {"method": "$/progress"}:
+                    self.progress.append({**message["params"]["value"], "token": message["params"]["token"]})
                 case {"id": number}:
                     self._waiting.pop(number).set_result(message)
             self._news.notify_all()
@@ -186,16 +197,20 @@ class Editor:
 
 @pytest_asyncio.fixture
 async def start() -> AsyncIterator[Callable[..., Any]]:
-    """Start a server process: the one over the fake completer, or any command. It ends with the test."""
+    """Start a server process: the one over the fake completer, or any command, with more environment variables.
+
+    It ends with the test.
+    """
     editors = []
 
-    async def start(*command: str, pipe: int | None = asyncio.subprocess.PIPE) -> Editor:
+    async def start(*command: str, pipe: int | None = asyncio.subprocess.PIPE, **variables: str) -> Editor:
         process = await asyncio.create_subprocess_exec(
             *(command or (sys.executable, str(FAKE_SERVER), "--stdio")),
             stdin=pipe,
             stdout=pipe,
             stderr=asyncio.subprocess.PIPE,
             limit=2**24,
+            env={**os.environ, **variables},
         )
         editors.append(Editor(process))
         return editors[-1]

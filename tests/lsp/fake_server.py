@@ -9,6 +9,8 @@ error, one ``event: ...`` a line, with the version of the document:
 - ``print`` prints where a server must not;
 - anything else is completed at once, with items that tell what the completer was given.
 
+What it learned from a workspace it proposes too: all words of its files that begin as the typed one.
+
 A model is named ``wait:FILE`` (it loads when FILE is there), ``broken``, ``crash`` or anything else (it loads
 at once).
 """
@@ -38,6 +40,18 @@ class FakeCompleter:
 
     def __init__(self, model: str) -> None:
         self.model = model
+        self.workspace: tuple[str, ...] | None = None
+        self.importable = None
+
+    def learned(self, index) -> tuple[str, ...]:
+        return index.lexicon
+
+    def forget(self) -> None:
+        tell("forgot")
+        self.workspace = None
+
+    def close(self, uri: str) -> None:
+        tell("closed", uri)
 
     def complete(self, snapshot: Snapshot, offset: int, *, limit, multi_token, deadline, cancelled) -> Completions:
         before = snapshot.text[:offset].splitlines()[-1] if offset else ""
@@ -63,12 +77,14 @@ class FakeCompleter:
             "text": snapshot.text,
             "offset": offset,
             "version": snapshot.version,
+            "path": snapshot.path,
             "model": self.model,
             "limit": limit,
             "multi_token": multi_token,
             "milliseconds": round((deadline - time.monotonic()) * 1000, -2),
         }
-        items = (word.upper() + "_DONE", json.dumps(given))
+        learned = [known for known in self.workspace or () if word and known.startswith(word) and known != word]
+        items = (word.upper() + "_DONE", *learned, json.dumps(given))
         return Completions(
             tuple(Completion(item, CompletionKind.VARIABLE, 0.5) for item in items),
             start=offset - len(word),

@@ -1,5 +1,6 @@
 """The measurements, against doing them by hand."""
 
+import json
 import math
 from itertools import pairwise
 
@@ -10,7 +11,10 @@ import pytest
 from codelm.errors import CorpusError
 from codelm.model import log_probs
 from codelm.vocabulary import EOS, UNK
-from codelm_train.evaluate import Evaluation, evaluate
+from codelm.weights import unfitted
+from codelm_train.corpus import Sequences, Split
+from codelm_train.evaluate import KINDS, Evaluation, evaluate, evaluate_workspace, kind_of
+from codelm_train.replay import moments, projects
 
 WORDS = ("def", "parse_args", "(", ")", ":", "never_seen_anywhere", "self", "return")
 
@@ -49,6 +53,34 @@ def test_every_number_is_the_one_computed_by_hand():
     assert found.identifiers.tokens == 3
     assert found.identifiers.bits_per_token == pytest.approx(-sum(p for p, _, _ in names) / 3 / math.log(2), rel=1e-5)
     assert found.identifiers.unknown_share == pytest.approx(1 / 3)
+    assert found.known.tokens == 2
+    assert found.known.unknown_share == 0
+    assert found.known.mrr == pytest.approx(sum(1 / rank for _, rank, _ in names[:2] if rank) / 2)
+    assert found.unknown.tokens == 1
+    assert found.unknown.unknown_share == 1
+    assert (found.unknown.top1, found.unknown.top5, found.unknown.mrr) == (0, 0, 0)
+    assert {kind: scores.tokens for kind, scores in found.kinds.items()} == {
+        "identifier": 3, "keyword": 2, "operator": 3, "structure": 0, "string": 0, "number": 0,
+    }  # fmt: skip
+    assert found.kinds["identifier"] == found.identifiers
+    keywords = [tokens[0], tokens[6]]
+    assert found.kinds["keyword"].perplexity == pytest.approx(math.exp(-sum(p for p, _, _ in keywords) / 2), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("identifier", ["self", "größe", "_", "match", "Path"]),
+        ("keyword", ["def", "None", "lambda"]),
+        ("operator", ["+", "(", ".", "...", "->", "$", "=", ","]),
+        ("structure", ["<NEWLINE>", "<INDENT>", "<DEDENT>"]),
+        ("string", ['"a"', "b'x'", '"\\""', 'f"{x}"', "<STR>"]),
+        ("number", ["1", "0x1f", ".5", "3j", "<NUM>"]),
+    ],
+)
+def test_kinds_of_words(kind, words):
+    assert kind in KINDS
+    assert [kind_of(word) for word in words] == [kind] * len(words)
 
 
 def test_sequences_that_are_read_side_by_side_are_scored_as_each_alone():
@@ -88,9 +120,94 @@ def test_ranking_fewer_words_changes_no_perplexity():
 def test_it_survives_json():
     ids = models.encoded()[0][:50]
     found = evaluate(models.ngram(2), models.vocabulary(), models.vocabulary().words, ids, np.array([0, 50]))
-    assert Evaluation.from_json(found.as_json()) == found
+    assert Evaluation.from_json(json.loads(json.dumps(found.as_json()))) == found
+    raw = found.as_json()
+    assert raw["tokens"] == found.all.tokens
+    assert raw["identifiers"]["known"]["mrr"] == found.known.mrr
+    assert list(raw["kinds"]) == list(KINDS)
 
 
 def test_nothing_to_evaluate_is_an_error():
     with pytest.raises(CorpusError, match="nothing to evaluate"):
         evaluate(models.ngram(2), models.vocabulary(), ("a",), np.array([], np.int64), np.array([0]))
+
+
+# --- as an editor would see it -------------------------------------------------------------------------------
+
+KNOWN = models.vocabulary(60)
+BASE = models.ngram(2, 60)
+CALLS = ("import", "frobnicate", "<NEWLINE>", "frobnicate", "(", ")", "<NEWLINE>", "frobnicate", "(", ")", "<NEWLINE>")
+
+
+def split_of(*files: tuple[str, tuple[str, ...]]) -> tuple[tuple[str, ...], Split]:
+    """The lexicon and the split of files, each its project and its words."""
+    lexicon = tuple(dict.fromkeys(word for _, words in files for word in words))
+    ids = [np.array([lexicon.index(word) for word in words], np.uint32) for _, words in files]
+    names = [str(number) for number in range(len(files))]
+    return lexicon, Sequences(ids, [project for project, _ in files], names).joined()
+
+
+def test_an_unknown_name_that_is_repeated_is_ranked_with_caches_and_missed_without():
+    words, split = split_of(("p", CALLS * 4))
+    alone = evaluate(BASE, KNOWN, words, split.ids, split.starts)
+    cached = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
+    assert alone.unknown.tokens == cached.unknown.tokens == 12
+    assert alone.unknown.top1 == alone.unknown.mrr == 0
+    assert cached.unknown.top1 > 0.5
+    assert cached.unknown.mrr < 1, "at first nobody has seen it"
+    assert cached.all.bits_per_token < alone.all.bits_per_token
+
+
+def test_bits_of_unknown_words_are_those_of_their_class_whoever_proposes_them():
+    words, split = split_of(("p", ("frob", "=", "knit")))
+    found = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
+    state = BASE.start()
+    first = float(BASE.score(state, np.array([[UNK]]))[0, 0])  # the caches are empty
+    project, *_ = projects(split, words, KNOWN)
+    (_, _, third) = moments(project, split, BASE, KNOWN, unfitted())
+    classes = np.array([[UNK, *range(len(KNOWN), len(KNOWN) + 2)]])
+    last = float(np.logaddexp.reduce(third.mixture.score(third.state, classes)[0].astype(float)))
+    assert found.unknown.tokens == 2
+    assert found.unknown.bits_per_token == pytest.approx(-(first + last) / 2 / math.log(2), rel=1e-5)
+
+
+def test_without_a_project_only_the_file_teaches():
+    """The other file says all of it: to the last word it is of help, and of none when nobody may look there."""
+    words, split = split_of(("p", CALLS), ("p", CALLS))
+    others, earlier, none = (
+        evaluate_workspace(BASE, KNOWN, unfitted(), words, split, workspace=which)
+        for which in ("others", "earlier", "none")
+    )
+    assert others.all.bits_per_token < earlier.all.bits_per_token < none.all.bits_per_token
+    assert others.unknown.mrr >= earlier.unknown.mrr >= none.unknown.mrr
+
+
+def test_projects_know_nothing_of_each_other():
+    words, split = split_of(("p", CALLS), ("q", CALLS))
+    apart = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
+    words, split = split_of(("p", CALLS))
+    alone = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
+    assert apart.all.bits_per_token == pytest.approx(alone.all.bits_per_token)
+    assert apart.unknown.mrr == pytest.approx(alone.unknown.mrr)
+
+
+def test_the_ends_of_files_count_when_every_word_is_looked_at():
+    words, split = split_of(("p", CALLS), ("p", CALLS))
+    every = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
+    some = evaluate_workspace(BASE, KNOWN, unfitted(), words, split, every=3)
+    assert every.all.tokens == 2 * len(CALLS) + 2
+    assert some.all.tokens == 2 * 4
+    assert every.identifiers.tokens == 2 * 3
+
+
+def test_a_word_that_is_written_like_a_special_one_is_a_miss():
+    words, split = split_of(("p", ("[EOS]", "[PAD]", "[EOS]")))
+    found = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
+    assert found.all.unknown_share == 3 / 4  # the end is none of them
+    assert found.all.mrr == 0
+    assert math.isfinite(found.all.perplexity)
+
+
+def test_nothing_to_evaluate_in_a_workspace_is_an_error():
+    with pytest.raises(CorpusError, match="nothing to evaluate"):
+        evaluate_workspace(BASE, KNOWN, unfitted(), (), Sequences([], [], []).joined())

@@ -21,9 +21,13 @@ validation_share = 0.2
 size = 500
 [ngram]
 order = 3
-size = "60KB"
+size = "80KB"
+[mixture]
+split = "validation"
+samples = 500
 [evaluate]
 every = 5
+workspace_every = 5
 """
 
 
@@ -52,9 +56,11 @@ def test_one_command_makes_an_evaluated_checkpoint(recipe, tmp_path):
     assert made.name == "small"
     assert made.model.order == 3
     assert len(made.vocabulary) == 500
-    assert sum(file.stat().st_size for file in made.folder.iterdir()) <= 60_000
+    assert sum(file.stat().st_size for file in made.folder.iterdir()) <= 80_000
     assert 1 < made.facts["quality"]["perplexity"] < 500
     assert made.facts["training"]["tokens"] > 1000
+    assert made.facts["quality"]["workspace"]["perplexity"] < made.facts["quality"]["perplexity"]
+    assert made.weights is not None
     card = (made.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "# Model card: small" in card
     assert f"{made.facts['quality']['tokens']:,}" in card
@@ -71,8 +77,9 @@ def test_the_same_recipe_again_does_nothing(recipe, tmp_path):
     ("change", "again"),
     [
         (("every = 5", "every = 6"), {"evaluation.json", "checkpoint"}),
-        (("order = 3", "order = 2"), {"ngram", "evaluation.json", "checkpoint"}),
-        (("size = 500", "size = 400"), {"vocabulary.txt", "ngram", "evaluation.json", "checkpoint"}),
+        (("samples = 500", "samples = 400"), {"mixture.json", "evaluation.json", "checkpoint"}),
+        (("order = 3", "order = 2"), {"ngram", "mixture.json", "evaluation.json", "checkpoint"}),
+        (("size = 500", "size = 400"), {"vocabulary.txt", "ngram", "mixture.json", "evaluation.json", "checkpoint"}),
     ],
 )
 def test_a_changed_recipe_redoes_only_what_depends_on_the_change(recipe, tmp_path, change, again):
@@ -101,7 +108,7 @@ def test_an_interrupted_run_goes_on_where_it_was(recipe, tmp_path, monkeypatch):
         patched.setattr(module, "evaluate", interrupted)
         run(str(recipe), tmp_path / "out")
     before = times(tmp_path / "out")
-    assert set(before) == {"corpus", "vocabulary.txt", "ngram"}
+    assert set(before) == {"corpus", "vocabulary.txt", "ngram", "mixture.json"}
     run(str(recipe), tmp_path / "out")
     assert redone(before, times(tmp_path / "out")) == {"evaluation.json", "checkpoint"}
 

@@ -39,13 +39,21 @@ def test_step_by_step_from_a_folder_to_numbers(source, tmp_path, capsys):
     assert main(["evaluate", model, corpus, "--json"]) == 0
     found = json.loads(told(capsys)[0])
     assert set(found) == {
-        "tokens", "perplexity", "bits_per_token", "unknown_share", "top1", "top5", "mrr", "identifiers",
+        "tokens", "perplexity", "bits_per_token", "unknown_share", "top1", "top5", "mrr", "identifiers", "kinds",
     }  # fmt: skip
-    assert set(found["identifiers"]) == set(found) - {"identifiers"}
+    assert set(found["identifiers"]) == set(found) - {"identifiers", "kinds"} | {"known", "unknown"}
     assert main(["evaluate", model, corpus]) == 0
     table = told(capsys)[0]
     assert "identifiers" in table
     assert f"{found['perplexity']:.2f}" in table
+
+    mixed = str(tmp_path / "mixed")
+    assert main(["mix", model, "--corpus", corpus, "--samples", "500", "--out", mixed]) == 0
+    told(capsys)
+    assert main(["evaluate", mixed, corpus, "--workspace", "--every", "10", "--json"]) == 0
+    learned = json.loads(told(capsys)[0])
+    assert learned["perplexity"] < found["perplexity"]
+    assert learned["identifiers"]["unknown"]["top5"] > found["identifiers"]["unknown"]["top5"] == 0
 
 
 def test_already_tokenised_text_takes_the_place_of_a_corpus(tmp_path, capsys):

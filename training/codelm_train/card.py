@@ -5,18 +5,25 @@ from typing import Any
 
 from codelm.ngram import NGram
 from codelm_train.evaluate import Evaluation, Scores
+from codelm_train.smoothing import JELINEK_MERCER, KNESER_NEY, WITTEN_BELL
+
+_SMOOTHED = {
+    KNESER_NEY: "with interpolated modified Kneser-Ney smoothing (Chen and Goodman 1998)",
+    WITTEN_BELL: "with Witten-Bell smoothing (Witten and Bell 1991)",
+    JELINEK_MERCER: "with Jelinek-Mercer smoothing (Jelinek and Mercer 1980)",
+}
 
 
-def card(name: str, command: str, model: NGram, facts: Mapping[str, Any], evaluation: Evaluation) -> str:
+def card(name: str, command: str, model: NGram, facts: Mapping[str, Any]) -> str:
     """Return the card as Markdown. ``facts`` are those of the checkpoint's manifest."""
     training = facts["training"]
     sources = training["sources"]
     lines = [
         f"# Model card: {name}",
         "",
-        f"An n-gram model of Python code of order {model.order} with interpolated modified Kneser-Ney smoothing",
-        f"(Chen and Goodman 1998), over a vocabulary of {model.size:,} words, trained on {training['tokens']:,}",
-        "tokens.",
+        f"An n-gram model of Python code of order {model.order}, {_SMOOTHED[training['smoothing']]},",
+        f"over a vocabulary of {model.size:,} words, trained on {training['tokens']:,} tokens. With it come weights",
+        "by which it is mixed with what the open file and the workspace teach.",
         "It proposes the next tokens of a Python file. It runs on the computer it is installed on and sends nothing.",
         "",
         f"Made with `{command}`.",
@@ -27,7 +34,7 @@ def card(name: str, command: str, model: NGram, facts: Mapping[str, Any], evalua
         "| --- | ---: |",
         *(f"| {length} | {len(level.words):,} |" for length, level in enumerate(model.levels, 1)),
         "",
-        *_quality(evaluation),
+        *_quality(facts["quality"]),
         "## Training data",
         "",
         "Comments, docstrings and long strings are not part of it: the model holds statistics of short runs of",
@@ -36,24 +43,28 @@ def card(name: str, command: str, model: NGram, facts: Mapping[str, Any], evalua
         *_table(sources, "train"),
         "## Limits",
         "",
-        "- It knows names that are common in its training data; those of your own project only by chance.",
-        "- It sees the last few tokens, not the file, and knows no types: what it proposes may not exist.",
+        "- By itself it knows names that are common in its training data; those of a project come from its files.",
+        "- It knows no types: what it proposes may not exist.",
         "- Its training data is open-source library code and tests; scripts and notebooks are rarer in it.",
         "",
     ]
     return "\n".join(lines)
 
 
-def _quality(evaluation: Evaluation) -> Sequence[str]:
+def _quality(quality: Mapping[str, Any]) -> Sequence[str]:
+    alone, learned = Evaluation.from_json(quality), Evaluation.from_json(quality["workspace"])
     return (
         "## Quality",
         "",
-        "On projects that are in no part of the training data; an unknown word counts as one class.",
+        "On projects that neither the model nor the weights have seen; an unknown word counts as one class. *Learned*:",
+        "with the file above the cursor and all other files of its project learned, as in an editor.",
         "",
         "| | tokens | bits a token | perplexity | unknown | top-1 | top-5 | MRR |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-        _row("all tokens", evaluation.all),
-        _row("identifiers", evaluation.identifiers),
+        _row("all tokens", alone.all),
+        _row("identifiers", alone.identifiers),
+        _row("all tokens, learned", learned.all),
+        _row("identifiers, learned", learned.identifiers),
         "",
     )
 

@@ -10,16 +10,19 @@ from codelm import __version__, checkpoint
 from codelm.errors import CodelmError, UsageError
 from codelm.folder import replace_file
 from codelm.vocabulary import DEFAULT_SIZE, SPECIAL_WORDS, Vocabulary, most_frequent
-from codelm_train import build, ngram
+from codelm_train import build, mix, ngram
 from codelm_train.corpus import Corpus, open_corpus
 from codelm_train.encode import word_counts
-from codelm_train.evaluate import Evaluation, Scores, evaluate
+from codelm_train.evaluate import Evaluation, Scores, evaluate, evaluate_workspace
 from codelm_train.progress import bar
 from codelm_train.recipe import RECIPES, NGramRecipe
+from codelm_train.replay import OTHERS, WORKSPACES
 from codelm_train.run import run
+from codelm_train.smoothing import KNESER_NEY, SMOOTHINGS
 from codelm_train.sources import ACCEPTED
 from codelm_train.split import TRAIN, VALIDATION
 from codelm_train.tokenised import tokenised
+from codelm_train.work import work_folder
 
 DESCRIPTION = """\
 Train language models of Python code, offline: from folders, packages or CodeSearchNet files to a checkpoint that
@@ -32,7 +35,8 @@ examples:
   codelm-train corpus ~/projects/*/ --out corpus      a corpus of your own projects
   codelm-train vocabulary corpus --out words.txt
   codelm-train ngram corpus --vocabulary words.txt --size 10MB --out model
-  codelm-train evaluate model corpus
+  codelm-train mix model --corpus corpus --out mixed
+  codelm-train evaluate mixed corpus --workspace
   codelm-lsp complete app.py:12:9 --model model
 
 Nothing is written until it is whole: a command that is interrupted leaves what was there before.
@@ -81,9 +85,11 @@ def _ngram(args: argparse.Namespace) -> None:
         vocabulary = Vocabulary.read(args.vocabulary)
     else:
         vocabulary = most_frequent(word_counts(corpus, corpus.split(TRAIN)), 0)
-    recipe = NGramRecipe(order=args.order, prune=tuple(args.prune), size=args.size or "")
-    model = ngram.train(corpus, vocabulary, recipe, bar)
-    checkpoint.save(args.out, model, vocabulary, name=args.out.name, stream=corpus.stream, facts=ngram.facts(corpus))
+    recipe = NGramRecipe(args.order, args.smoothing, tuple(args.prune), args.size or "")
+    facts = ngram.facts(corpus, recipe)
+    with work_folder(args.out) as work:
+        model = ngram.train(corpus, vocabulary, recipe, work, bar)
+        checkpoint.save(args.out, model, vocabulary, name=args.out.name, stream=corpus.stream, facts=facts)
     counts = ", ".join(f"{len(level.words):,}" for level in model.levels)
     print(f"n-grams of 1 to {model.order} words: {counts}; {checkpoint.bytes_in(args.out) / 1e6:.1f} MB")
 
@@ -95,18 +101,42 @@ def _evaluate(args: argparse.Namespace) -> None:
     corpus = _opened(args, args.split)
     if trained.stream != corpus.stream and args.tokenised is None:
         raise UsageError(f"{args.model} speaks the stream {trained.stream!r}, the corpus {corpus.stream!r}")
-    split = corpus.split(args.split)
-    found = evaluate(
-        trained.model, trained.vocabulary, corpus.lexicon.words, split.ids, split.starts,
-        every=args.every, progress=bar,
-    )  # fmt: skip
+    split, words = corpus.split(args.split), corpus.lexicon.words
+    if args.workspace is None:
+        found = evaluate(
+            trained.model, trained.vocabulary, words, split.ids, split.starts, every=args.every, progress=bar
+        )
+    else:
+        found = evaluate_workspace(
+            trained.model, trained.vocabulary, trained.weights or checkpoint.default_weights(), words, split,
+            workspace=args.workspace, every=args.every, progress=bar,
+        )  # fmt: skip
     print(json.dumps(found.as_json()) if args.json else _table(found))
+
+
+def _mix(args: argparse.Namespace) -> None:
+    if args.samples < 1:
+        raise UsageError(f"--samples {args.samples} is not 1 or more")
+    trained = checkpoint.load(args.model)
+    corpus = _opened(args, args.split)
+    weights = mix.fit_weights(
+        trained.model, trained.vocabulary, corpus.lexicon.words, corpus.split(args.split),
+        samples=args.samples, progress=bar,
+    )  # fmt: skip
+    card = args.model / checkpoint.CARD_FILE
+    checkpoint.save(
+        args.out, trained.model, trained.vocabulary, name=args.out.name, stream=trained.stream, facts=trained.facts,
+        card=card.read_text(encoding="utf-8") if card.exists() else "", weights=weights,
+    )  # fmt: skip
+    print(f"{args.out}: {checkpoint.bytes_in(args.out) / 1e6:.1f} MB, mixed for {args.samples:,} words")
 
 
 def _run(args: argparse.Namespace) -> None:
     folder = run(args.recipe, args.out, cache=args.cache, progress=bar)
     trained = checkpoint.load(folder)
-    print(_table(Evaluation.from_json(trained.facts["quality"])))
+    quality = trained.facts["quality"]
+    print(f"the model alone:\n{_table(Evaluation.from_json(quality))}\n")
+    print(f"with the open file and its workspace learned:\n{_table(Evaluation.from_json(quality['workspace']))}")
     size = checkpoint.bytes_in(folder) / 1e6
     print(f"\n{folder}: {size:.1f} MB; try: codelm-lsp complete FILE:LINE:COLUMN --model {folder}")
 
@@ -119,7 +149,13 @@ def _table(evaluation: Evaluation) -> str:
         )
 
     head = f"{'':<12}{'tokens':>10}{'bits':>8}{'perplexity':>12}{'unknown':>9}{'top-1':>8}{'top-5':>8}{'MRR':>8}"
-    return "\n".join([head, row("all", evaluation.all), row("identifiers", evaluation.identifiers)])
+    identifiers = evaluation.identifiers, evaluation.known, evaluation.unknown
+    return "\n".join([
+        head,
+        row("all", evaluation.all),
+        *map(row, ("identifiers", "  known", "  unknown"), identifiers),
+        *(row(kind, scores) for kind, scores in evaluation.kinds.items() if kind != "identifier" and scores.tokens),
+    ])  # fmt: skip
 
 
 def _opened(args: argparse.Namespace, split: str) -> Corpus:
@@ -136,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"codelm-train {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_corpus, _add_vocabulary, _add_ngram, _add_evaluate, _add_run):
+    for add in (_add_corpus, _add_vocabulary, _add_ngram, _add_mix, _add_evaluate, _add_run):
         add(commands)
     return parser
 
@@ -183,11 +219,15 @@ def _add_vocabulary(commands: "argparse._SubParsersAction[argparse.ArgumentParse
 def _add_ngram(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser(
         "ngram", help="train an n-gram model",
-        description="Estimate an n-gram model with interpolated modified Kneser-Ney smoothing.",
+        description="Estimate an interpolated n-gram model. Interrupted, the same command goes on where it was, from "
+        "what it keeps beside MODEL.",
     )  # fmt: skip
     _add_corpus_or_text(command)
     command.add_argument("--vocabulary", type=Path, metavar="V", help="default: all words of the training split")
     command.add_argument("--order", type=int, default=5, metavar="N", help="longest n-grams (default: %(default)s)")
+    command.add_argument(
+        "--smoothing", choices=SMOOTHINGS, default=KNESER_NEY, help="estimates of what is rare (default: %(default)s)"
+    )
     command.add_argument(
         "--prune", type=int, nargs="+", default=[], metavar="N",
         help="drop n-grams of 1, 2, … words with at most so many occurrences; the last serves all longer ones",
@@ -195,6 +235,26 @@ def _add_ngram(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     command.add_argument("--size", metavar="SIZE", help="prune and round to a checkpoint of this size, such as 10MB")
     command.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the folder to make")
     command.set_defaults(command=_ngram)
+
+
+def _add_mix(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "mix", help="fit how a model is mixed with what an editor's files teach",
+        description="Fit the weights of a mixture of a model, the open file and the workspace, to files that the model "
+        "was not trained on, and write the model with them: what codelm-lsp loads.",
+    )  # fmt: skip
+    command.add_argument("model", type=Path, metavar="MODEL", help="a checkpoint's folder")
+    command.add_argument("--corpus", type=Path, metavar="CORPUS", help="a folder that `corpus` made")
+    command.add_argument(
+        "--tokenised", type=Path, metavar="FILE",
+        help="instead of CORPUS: text, one sequence a line, words between blanks",
+    )  # fmt: skip
+    command.add_argument("--split", default=VALIDATION, metavar="NAME", help="default: %(default)s")
+    command.add_argument(
+        "--samples", type=int, default=mix.SAMPLES, metavar="N", help="words to look at (default: %(default)s)"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="CHECKPOINT", help="the folder to make")
+    command.set_defaults(command=_mix)
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -206,7 +266,15 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     command.add_argument("model", type=Path, metavar="MODEL", help="a checkpoint's folder")
     _add_corpus_or_text(command)
     command.add_argument("--split", default=VALIDATION, metavar="NAME", help="default: %(default)s")
-    command.add_argument("--every", type=int, default=1, metavar="N", help="rank each n-th token only")
+    command.add_argument(
+        "--workspace", nargs="?", const=OTHERS, choices=WORKSPACES, metavar="FILES",
+        help="replay the files with what an editor would have learned: the file above the cursor, and of its project "
+        "all others (default), the earlier ones, or none",
+    )  # fmt: skip
+    command.add_argument(
+        "--every", type=int, default=1, metavar="N",
+        help="rank each n-th token only; with --workspace, look at each n-th only",
+    )  # fmt: skip
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(command=_evaluate)
 

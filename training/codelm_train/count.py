@@ -1,184 +1,185 @@
-"""From sequences of ids to an n-gram model: interpolated modified Kneser-Ney.
+"""From sequences of ids to counted n-grams, in bounded memory.
 
-Formulas: Chen and Goodman (1998), section 3; the treatment of sequence ends is KenLM's (Heafield et al. 2013):
-``[PAD]`` stands once before a sequence, ``[EOS]`` once behind it; n-grams that begin with ``[PAD]`` keep their raw
-counts below the highest order, because nothing can stand before them; the uniform base is 1 / (ids - 1).
-
-An n-gram is an integer: its place among the sorted distinct n-grams of its length. The n-gram that begins at a
-position is the pair (the (n-1)-gram that begins there, the next word), so each level costs one sort of 64-bit keys,
-and what comes out is already the forward trie that ``codelm.ngram`` reads.
+An n-gram is an integer, its *node*: its place among the sorted distinct n-grams of its length. Sorted positions
+(``codelm_train.runs``) hold the n-grams of every length in that order, so each level is read off them in one pass,
+and what comes out is already the forward trie that ``codelm.ngram`` reads. Only two arrays are as long as the text:
+the text itself, and the node at each of its positions, through which an n-gram finds the one without its first word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codelm.errors import CorpusError
 from codelm.model import Ids
-from codelm.ngram import Level, NGram
-from codelm.vocabulary import EOS, PAD
+from codelm.vocabulary import PAD
+from codelm_train.columns import Column, Numbers, Writer, step
 from codelm_train.progress import Progress, silent
+from codelm_train.runs import RUN, Run, Stream, sorted_runs, stream_of
 
-Counts = NDArray[np.int64]
-Masses = NDArray[np.float64]
-
-# Discounts where the counts are too few or too odd to estimate them from (KenLM's --discount_fallback).
-FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
+# N-grams that are looked at together: enough for numpy, and few enough for the processor's cache.
+BLOCK = 1 << 18
+_STRETCHES = 100
 
 
 @dataclass(frozen=True, eq=False)
 class CountedLevel:
     """All distinct n-grams of one length, n of them, sorted by context, then by last word.
 
-    ``words`` (n,): last words. ``parents`` (n,): the node, one level up, of all but the last word. ``suffixes``
-    (n,): the node, one level up, of all but the first word. ``raw`` (n,): how often it was seen. ``adjusted`` (n,):
-    how many different words were seen before it; the raw count at the highest order and after ``[PAD]``.
+    ``words`` (n,): last words. ``first`` (contexts + 1,): where those of each context begin; a context is a node one
+    level up, of all but the last word. ``suffixes`` (n,): the node, one level up, of all but the first word. ``raw``
+    (n,): how often it was seen. ``adjusted`` (n,): how many different words were seen before it; the raw count at the
+    highest order and after ``[PAD]``. ``held`` (n,): how often it was seen in the part of the text that is held out
+    where weights have to be found. One level above the first is the empty n-gram, node 0.
+
+    ``[PAD]`` is the first n-gram of the first level. It is a context only, its adjusted count there is 0.
     """
 
-    words: Ids
-    parents: Ids
-    suffixes: Ids
-    raw: Counts
-    adjusted: Counts
+    words: Numbers
+    first: Numbers
+    suffixes: Numbers
+    raw: Numbers
+    adjusted: Numbers
+    held: Numbers
 
 
 @dataclass(frozen=True, eq=False)
-class TrieLevel:
-    """What a model keeps of a level, n n-grams: ``words`` (n,), ``parents`` (n,), ``masses`` a (n,) float64, and
-    ``backoffs`` γ (n,) float64 of each n-gram as a context, 1 where nothing followed it.
+class Block:
+    """Some contexts of a level and their n-grams: k contexts, m n-grams.
+
+    ``edges`` (k + 1,): where the n-grams of each context begin among the m.
     """
 
-    words: Ids
-    parents: Ids
-    masses: Masses
-    backoffs: Masses
+    contexts: slice
+    ngrams: slice
+    edges: Ids
+
+    def totals(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the sum of the values (m,) of each context's n-grams: (k,)."""
+        return self._reduced(np.add, values)
+
+    def greatest(self, values: NDArray[Any], otherwise: float) -> NDArray[Any]:
+        """Return the greatest value (m,) of each context's n-grams, ``otherwise`` where it has none: (k,)."""
+        found = self._reduced(np.maximum, values)
+        found[self.edges[1:] == self.edges[:-1]] = otherwise
+        return found
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the value (k,) of each n-gram's context: (m,)."""
+        return np.repeat(values, np.diff(self.edges))
+
+    def _reduced(self, ufunc: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
+        found = np.zeros(len(self.edges) - 1, values.dtype)
+        if len(values):
+            continued = self.edges[1:] > self.edges[:-1]  # reduceat has no empty parts
+            found[continued] = ufunc.reduceat(values, self.edges[:-1][continued])
+        return found
 
 
-@dataclass(frozen=True, eq=False)
-class Trie:
-    """An estimated model: levels, shortest n-grams first; ``size`` ids; γ of the empty context."""
-
-    levels: tuple[TrieLevel, ...]
-    size: int
-    root_backoff: float
-
-
-def estimate(counted: Sequence[CountedLevel], size: int) -> Trie:
-    """Return the modified Kneser-Ney estimate of counted n-grams over ``size`` ids."""
-    masses, backoffs = [], []
-    for depth, level in enumerate(counted):
-        contexts = 1 if depth == 0 else len(counted[depth - 1].words)
-        # [PAD], of adjusted count 0, is in the trie as a context only: it is never predicted.
-        discounts = discounts_of(level.adjusted)
-        level_masses, freed = _discounted(level, contexts, discounts)
-        masses.append(level_masses)
-        backoffs.append(freed)
-    backoffs.append(np.ones(len(counted[-1].words)))
-    levels = (
-        TrieLevel(level.words, level.parents, masses[depth], backoffs[depth + 1]) for depth, level in enumerate(counted)
-    )
-    return Trie(tuple(levels), size, float(backoffs[0][0]))
+def blocks(first: Numbers, size: int = BLOCK) -> Iterator[Block]:
+    """Yield all contexts of a level in blocks of about ``size`` n-grams; one context is never divided."""
+    contexts, at = len(first) - 1, 0
+    while at < contexts:
+        edges = first[at : at + size + 1].astype(np.int64)
+        count = max(1, int(np.searchsorted(edges, edges[0] + size, side="right")) - 1)
+        edges = edges[: count + 1]
+        yield Block(slice(at, at + count), slice(int(edges[0]), int(edges[-1])), edges - edges[0])
+        at += count
 
 
 def count(
-    ids: NDArray[np.integer], starts: Ids, *, size: int, order: int, progress: Progress = silent
+    ids: NDArray[np.integer],
+    starts: Ids,
+    *,
+    size: int,
+    order: int,
+    folder: Path,
+    run: int = RUN,
+    progress: Progress = silent,
 ) -> list[CountedLevel]:
-    """Return the counted n-grams of lengths 1 … order: of sequences ids (T,) with starts (sequences + 1,) into
-    them, over ``size`` ids. Raises CorpusError when there is nothing to count.
+    """Return the counted n-grams of lengths 1 … order (at most 15): of sequences ids (T,) with starts
+    (sequences + 1,) into them, over ``size`` ids. The levels are read from ``folder``, where an interrupted count
+    goes on; what is of another text there, or of another order, is removed.
+
+    ``run``: how many words are sorted at once. Raises CorpusError when there is nothing to count, and OSError.
     """
-    if len(ids) == 0:
-        raise CorpusError("there is nothing to count: the corpus has no words")
-    stream, remaining = _stream(ids, starts)
-    node_at = np.full(len(stream), -1, np.int64)  # of the n-gram that begins at each position
-    sorted_keys: list[tuple[Ids, Ids, Ids, Counts]] = []  # words, parents, suffixes, raw
-    for length in progress(range(1, order + 1), order, "counting n-grams"):
-        here = np.flatnonzero(remaining >= length)
-        keys = stream[here + (length - 1)].astype(np.int64)
-        if length > 1:
-            keys += node_at[here] * size
-        distinct, first_seen, nodes, raw = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-        words = distinct % size
-        parents = distinct // size if length > 1 else np.zeros(len(distinct), np.int64)
-        suffixes = node_at[here[first_seen] + 1] if length > 1 else parents
-        sorted_keys.append((words, parents, suffixes, raw.astype(np.int64)))
-        node_at = np.full(len(stream), -1, np.int64)
-        node_at[here] = nodes
-    return _adjusted(sorted_keys)
+    stream = stream_of(ids, starts, size)
+    runs = sorted_runs(stream, order, folder, run=run, progress=progress)
+    made = [
+        step(folder, f"level-{length}", _columns(length, order), partial(_level, stream, runs, length, order))
+        for length in progress(range(1, order + 1), order, "counting n-grams")
+    ]
+    unigrams = len(made[0]["words"])
+    first: list[Numbers] = [np.array([0, unigrams]), *(columns["first"] for columns in made[:-1])]
+    suffixes: list[Numbers] = [np.zeros(unigrams, np.int64), *(columns["suffixes"] for columns in made[:-1])]
+    adjusted: list[Numbers] = [*(columns["adjusted"] for columns in made[:-1]), _highest(made[-1]["raw"], order)]
+    return [
+        CountedLevel(columns["words"], first[depth], suffixes[depth], columns["raw"], adjusted[depth], columns["held"])
+        for depth, columns in enumerate(made)
+    ]
 
 
-def discounts_of(adjusted: Counts) -> tuple[float, float, float]:
-    """Return D1, D2, D3+ of a level from its adjusted counts (Chen and Goodman 1998, equation 26).
+def held_out(length: int) -> NDArray[np.bool_]:
+    """Return which positions of a text of ``length`` are held out: (length,).
 
-    Falls back to (0.5, 1, 1.5) where the counts of counts give no discounts between 0 and the count.
+    Every tenth of a hundred stretches is, so that most of what is there comes from files of which all is.
     """
-    n1, n2, n3, n4 = (int(np.count_nonzero(adjusted == c)) for c in (1, 2, 3, 4))
-    if not (n1 and n2 and n3):
-        return FALLBACK_DISCOUNTS
-    y = n1 / (n1 + 2 * n2)
-    d1, d2, d3 = 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3
-    if not (0 < d1 < 1 and 0 < d2 < 2 and 0 < d3 < 3):
-        return FALLBACK_DISCOUNTS
-    return d1, d2, d3
+    held: NDArray[np.bool_] = np.zeros(length, bool)
+    for stretch in range(5, _STRETCHES, 10):
+        held[stretch * length // _STRETCHES : (stretch + 1) * length // _STRETCHES] = True
+    return held
 
 
-def to_model(trie: Trie) -> NGram:
-    """Return an estimate as a model in memory, unrounded (float32)."""
-    levels = []
-    word_type = np.uint16 if trie.size <= 1 << 16 else np.uint32
-    for depth, level in enumerate(trie.levels):
-        words, masses = level.words.astype(word_type), level.masses.astype(np.float32)
-        if depth + 1 == len(trie.levels):
-            levels.append(Level(words, masses))
-        else:
-            children = trie.levels[depth + 1].parents
-            first = np.searchsorted(children, np.arange(len(words) + 1)).astype(np.uint32)
-            levels.append(Level(words, masses, first=first, backoffs=level.backoffs.astype(np.float32)))
-    return NGram(levels, trie.size, trie.root_backoff)
+def _highest(raw: Column, order: int) -> Numbers:
+    """Return the adjusted counts of the highest order."""
+    if order > 1:
+        return raw
+    adjusted = raw[:]
+    adjusted[0] = 0  # [PAD]
+    return adjusted
 
 
-def _stream(ids: NDArray[np.integer], starts: Ids) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return the sequences one after another, each between [PAD] and [EOS], and how many words remain at each place.
-
-    For the sequences a b | c::
-
-        stream     [PAD] a b [EOS] [PAD] c [EOS]
-        remaining  4     3 2 1     3     2 1
-    """
-    lengths = np.diff(starts)
-    ends = np.cumsum(lengths + 2)
-    total = int(ends[-1])
-    stream = np.empty(total, np.uint32)
-    is_word = np.ones(total, bool)
-    is_word[ends - 1] = is_word[ends - lengths - 2] = False
-    stream[ends - 1], stream[ends - lengths - 2] = EOS, PAD
-    stream[is_word] = ids[: starts[-1]]
-    remaining = (np.repeat(ends, lengths + 2) - np.arange(total)).astype(np.uint32)
-    return stream, remaining
+def _columns(length: int, order: int) -> dict[str, str]:
+    """Return what counting one length writes; ``first`` and ``suffixes`` are of the n-grams one word longer."""
+    dtypes = {"words": "<u4", "raw": "<u4", "held": "<u4"}
+    return dtypes if length == order else {**dtypes, "adjusted": "<u4", "first": "<u4", "suffixes": "<u4"}
 
 
-def _adjusted(levels: list[tuple[Ids, Ids, Ids, Counts]]) -> list[CountedLevel]:
-    counted = []
-    after_pad = levels[0][0] == PAD
-    for depth, (words, parents, suffixes, raw) in enumerate(levels):
-        if depth:
-            after_pad = after_pad[parents]
-        adjusted = raw
-        if depth + 1 < len(levels):
-            # Each distinct (n+1)-gram is one word seen before the n-gram that ends it.
-            seen_before = np.bincount(levels[depth + 1][2], minlength=len(words))
-            adjusted = np.where(after_pad, raw, seen_before)
-        if depth == 0:
-            adjusted = np.where(words == PAD, 0, adjusted)
-        counted.append(CountedLevel(words, parents, suffixes, raw, adjusted.astype(np.int64)))
-    return counted
-
-
-def _discounted(level: CountedLevel, contexts: int, discounts: tuple[float, float, float]) -> tuple[Masses, Masses]:
-    """Return the masses a (n,) of n-grams, and γ of each of their contexts (contexts,)."""
-    discount = np.array([0.0, *discounts])[np.minimum(level.adjusted, 3)]
-    totals = np.bincount(level.parents, weights=level.adjusted, minlength=contexts)
-    freed = np.bincount(level.parents, weights=discount, minlength=contexts)
-    backoffs = np.where(totals > 0, freed / np.maximum(totals, 1), 1.0)
-    return (level.adjusted - discount) / np.maximum(totals, 1)[level.parents], backoffs
+def _level(stream: Stream, runs: Sequence[Run], length: int, order: int, writers: Mapping[str, Writer]) -> None:
+    nodes = 0
+    node_at = np.empty(len(stream) if length < order else 0, np.uint32)  # of the n-gram at each position
+    held = held_out(len(stream))
+    raw_after_pad = []
+    for run in runs:
+        positions, shared = run.ngrams(length)
+        begins = np.flatnonzero(shared < length)  # of each distinct n-gram
+        raw = np.diff(begins, append=len(positions))
+        at = positions[begins]
+        writers["words"].append(stream[at + (length - 1)])
+        writers["raw"].append(raw)
+        writers["held"].append(np.add.reduceat(held[positions], begins, dtype=np.uint32) if len(begins) else begins)
+        if length < order:
+            node_at[positions] = np.repeat(np.arange(nodes, nodes + len(begins), dtype=np.uint32), raw)
+            raw_after_pad.append(raw[stream[at] == PAD])
+        nodes += len(begins)
+    if length == order:
+        return
+    seen_before = np.zeros(nodes, np.uint32)
+    first = np.zeros(nodes + 1, np.uint32)
+    for run in runs:
+        positions, shared = run.ngrams(length + 1)
+        positions = positions[shared <= length]  # the first of each distinct n-gram that is one word longer
+        suffixes = node_at[positions + 1]
+        writers["suffixes"].append(suffixes)
+        # Each distinct longer n-gram is one word seen before the n-gram that ends it.
+        np.add.at(seen_before, suffixes, np.uint32(1))
+        np.add.at(first, node_at[positions] + 1, np.uint32(1))
+    after_pad = np.concatenate(raw_after_pad)
+    # Nothing can stand before [PAD], which has the first nodes; [PAD] itself is never predicted.
+    seen_before[: len(after_pad)] = after_pad if length > 1 else 0
+    writers["adjusted"].append(seen_before)
+    writers["first"].append(np.cumsum(first, dtype=np.uint32))

@@ -1,8 +1,10 @@
 """How well a model predicts code that it was not trained on.
 
-Every word is predicted from all words before it in its sequence. An unknown word counts as the class ``[UNK]`` in
-bits and perplexity, and as a miss in the rankings, where ``[UNK]`` itself is never proposed. The end of each
-sequence, ``[EOS]``, counts as a word in bits and perplexity and not in the rankings.
+Every word is predicted from all words before it in its sequence: by the model alone, or with what caches have
+learned from the file above the cursor and from the rest of its project. A word outside the model's vocabulary counts
+as the one class ``[UNK]`` in bits and perplexity, whoever proposes it. In the rankings ``[UNK]`` itself is never
+proposed, so such a word is a miss for the model alone; caches know many of them. The end of each sequence, ``[EOS]``,
+counts as a word in bits and perplexity and not in the rankings.
 """
 
 import math
@@ -18,13 +20,19 @@ from numpy.typing import NDArray
 from codelm.errors import CorpusError
 from codelm.model import Ids, LanguageModel
 from codelm.vocabulary import EOS, UNK, Vocabulary
+from codelm.weights import Weights
+from codelm.words import LONG_NUMBER, LONG_STRING, STRUCTURE_WORDS
+from codelm_train.corpus import Split
 from codelm_train.encode import encoded
 from codelm_train.progress import Progress, silent
+from codelm_train.replay import Workspace, moments, projects
 
 S = TypeVar("S")
 
+KINDS = ("identifier", "keyword", "operator", "structure", "string", "number")
 BATCH = 256  # sequences that are read side by side
 RANKED = 10  # proposals that are looked at: a word behind them has the reciprocal rank 0
+_NOT_RANKED = -1  # 0 is the rank of a word that is not among the proposals
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +53,32 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The scores of all words and, apart, of the identifiers among them (names that are no keywords)."""
+    """The scores of all words; of the identifiers among them (names that are no keywords), those in the model's
+    vocabulary and those outside apart; and of each kind of word.
+    """
 
     all: Scores
     identifiers: Scores
+    known: Scores
+    unknown: Scores
+    kinds: Mapping[str, Scores]
 
     def as_json(self) -> dict[str, object]:
-        """Return the numbers as one JSON object: those of all words, and ``identifiers``."""
-        return {**asdict(self.all), "identifiers": asdict(self.identifiers)}
+        """Return the numbers as one JSON object: those of all words, and the others as objects in it."""
+        identifiers = {**asdict(self.identifiers), "known": asdict(self.known), "unknown": asdict(self.unknown)}
+        kinds = {kind: asdict(scores) for kind, scores in self.kinds.items()}
+        return {**asdict(self.all), "identifiers": identifiers, "kinds": kinds}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "Evaluation":
         """Return the evaluation that ``as_json`` made ``raw`` of."""
-        names = [field.name for field in fields(Scores)]
+        identifiers = raw["identifiers"]
         return cls(
-            Scores(**{name: raw[name] for name in names}), Scores(**{name: raw["identifiers"][name] for name in names})
+            _scores_from(raw),
+            _scores_from(identifiers),
+            _scores_from(identifiers["known"]),
+            _scores_from(identifiers["unknown"]),
+            {kind: _scores_from(part) for kind, part in raw["kinds"].items()},
         )
 
 
@@ -80,11 +99,9 @@ def evaluate(
     """
     if len(ids) == 0:
         raise CorpusError("there is nothing to evaluate: the split has no words")
-    is_identifier = np.array([word.isidentifier() and not iskeyword(word) for word in words], bool)
     known = encoded(words, ids, vocabulary)
     log_probs = np.empty(len(ids), np.float64)
-    ranks = np.zeros(len(ids), np.int64)  # 0: not among the proposals
-    ranked = np.zeros(len(ids), bool)
+    ranks = np.full(len(ids), _NOT_RANKED, np.int64)
     ends = np.zeros(len(starts) - 1, np.float64)
     longest_first = np.argsort(-np.diff(starts), kind="stable")
     batches = [longest_first[at : at + BATCH] for at in range(0, len(longest_first), BATCH)]
@@ -96,13 +113,47 @@ def evaluate(
         places = step.places[~ended]
         log_probs[places] = step.log_probs[~ended]
         if step.number % every == every // 2:
-            ranked[places] = True
             ranks[places] = _ranks(model.propose(step.state, RANKED + 1), step.words)[~ended]
-    everything = np.ones(len(ids), bool)
-    return Evaluation(
-        _scores(log_probs, ranks, known == UNK, everything, ranked, ends),
-        _scores(log_probs, ranks, known == UNK, is_identifier[ids], ranked, np.zeros(0)),
+    return _summary(words, ids, known == UNK, log_probs, ranks, ends)
+
+
+def evaluate_workspace(
+    model: LanguageModel[Any],
+    vocabulary: Vocabulary,
+    weights: Weights,
+    words: tuple[str, ...],
+    split: Split,
+    *,
+    workspace: Workspace = "others",
+    every: int = 1,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Score a split of ``words`` as an editor would see it: with the file above the cursor, and its project, learned.
+
+    ``every``: look at each n-th word only, for bits and for ranks. Raises CorpusError when there is nothing to score.
+    """
+    if len(split.ids) == 0:
+        raise CorpusError("there is nothing to evaluate: the split has no words")
+    log_probs = np.full(len(split.ids), np.nan)
+    ranks = np.full(len(split.ids), _NOT_RANKED, np.int64)
+    ends: list[float] = []
+    every_moment = chain.from_iterable(
+        moments(project, split, model, vocabulary, weights, workspace=workspace, every=every, ends=every == 1)
+        for project in projects(split, words, vocabulary)
     )
+    total = len(split.ids) // every + (len(split) if every == 1 else 0)
+    for moment in progress(every_moment, total, "evaluating"):
+        mixture, state, word = moment.mixture, moment.state, moment.word
+        if word == EOS:
+            ends.append(float(mixture.score(state, np.array([[EOS]]))[0, 0]))
+            continue
+        outside = word >= len(vocabulary)
+        counted = [UNK, *range(len(vocabulary), mixture.size)] if outside else [word]
+        log_probs[moment.place] = np.logaddexp.reduce(mixture.score(state, np.array([counted])), axis=None)
+        # What is written like [EOS] is known to nobody.
+        ranks[moment.place] = _ranks(mixture.propose(state, RANKED + 1), np.array([word]))[0]
+    unknown = encoded(words, split.ids, vocabulary) == UNK
+    return _summary(words, split.ids, unknown, log_probs, ranks, np.array(ends))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,24 +198,62 @@ def _ranks(proposals: Ids, words: Ids) -> Ids:
     return ranks
 
 
-def _scores(
+def _summary(
+    words: tuple[str, ...],
+    ids: NDArray[np.integer],
+    unknown: NDArray[np.bool_],
     log_probs: NDArray[np.float64],
     ranks: Ids,
-    unknown: NDArray[np.bool_],
-    chosen: NDArray[np.bool_],
-    ranked: NDArray[np.bool_],
     ends: NDArray[np.float64],
+) -> Evaluation:
+    """Return the scores of the places that have a log probability; all but ``ends`` are (T,)."""
+    scored = ~np.isnan(log_probs)
+    kinds = np.array([KINDS.index(kind_of(word)) for word in words], np.int64)[ids]
+    identifier = kinds == KINDS.index("identifier")
+
+    def scores(chosen: NDArray[np.bool_]) -> Scores:
+        chosen = chosen & scored
+        return _scores(log_probs[chosen], ranks[chosen], unknown[chosen], np.zeros(0))
+
+    return Evaluation(
+        _scores(log_probs[scored], ranks[scored], unknown[scored], ends),
+        scores(identifier),
+        scores(identifier & ~unknown),
+        scores(identifier & unknown),
+        {kind: scores(kinds == number) for number, kind in enumerate(KINDS)},
+    )
+
+
+def kind_of(word: str) -> str:
+    """Return which of ``KINDS`` a word is."""
+    if word in STRUCTURE_WORDS.values():
+        return "structure"
+    if word.isidentifier():
+        return "keyword" if iskeyword(word) else "identifier"
+    if word in (LONG_STRING, LONG_NUMBER):
+        return "string" if word == LONG_STRING else "number"
+    if word[-1:] in ("'", '"'):
+        return "string"
+    return "number" if word[:1].isdecimal() or (word[:1] == "." and word[1:2].isdecimal()) else "operator"
+
+
+def _scores(
+    log_probs: NDArray[np.float64], ranks: Ids, unknown: NDArray[np.bool_], ends: NDArray[np.float64]
 ) -> Scores:
-    tokens = int(chosen.sum()) + len(ends)
-    nats = -(float(log_probs[chosen].sum()) + float(ends.sum())) / max(tokens, 1)
-    places = ranks[chosen & ranked]
+    tokens = len(log_probs) + len(ends)
+    nats = -(float(log_probs.sum()) + float(ends.sum())) / max(tokens, 1)
+    places = ranks[ranks != _NOT_RANKED]
     count = max(len(places), 1)
     return Scores(
         tokens=tokens,
         perplexity=math.exp(nats),
         bits_per_token=nats / math.log(2),
-        unknown_share=float(unknown[chosen].sum()) / max(tokens, 1),
+        unknown_share=float(unknown.sum()) / max(tokens, 1),
         top1=float((places == 1).sum()) / count,
         top5=float(((places >= 1) & (places <= 5)).sum()) / count,
         mrr=float((1 / places[places > 0]).sum()) / count,
     )
+
+
+def _scores_from(raw: Mapping[str, Any]) -> Scores:
+    return Scores(**{field.name: raw[field.name] for field in fields(Scores)})

@@ -4,13 +4,11 @@ A document goes to a worker process as bytes and comes back as its distinct word
 is smaller and quicker to take apart than a list of words. Results come in the order of the documents.
 """
 
-import io
 import multiprocessing
 import os
 import queue
 import signal
 import textwrap
-import tokenize
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +22,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from codelm import decoding
 from codelm.errors import CorpusError
 from codelm.words import words as words_of
 from codelm_train import filters
@@ -170,18 +169,11 @@ def lex(job: Job) -> Lexed | Dropped:
 
 
 def decoded(content: bytes) -> str | Dropped:
-    """Return a file's text, by the encoding that it declares (PEP 263), or why it has none."""
-    if b"\0" in content:
-        return Dropped("binary")
+    """Return a file's text, by the encoding that it declares, or why it has none."""
     try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-        return content.decode(encoding)
-    except (
-        SyntaxError,
-        UnicodeDecodeError,
-        LookupError,
-    ):  # an unknown encoding, or another than the declared one
-        return Dropped("undecodable")
+        return decoding.decoded(content)
+    except decoding.UndecodableError as error:
+        return Dropped(str(error))
 
 
 def numbered(words: tuple[str, ...]) -> Lexed:

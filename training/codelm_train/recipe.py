@@ -51,10 +51,22 @@ class NGramRecipe:
 
     order: int = 5
     """The length of the longest n-grams."""
+    smoothing: str = "kneser-ney"
+    """How mass is given to what was never seen: ``kneser-ney``, ``witten-bell`` or ``jelinek-mercer``."""
     prune: tuple[int, ...] = ()
     """Drop n-grams with at most so many occurrences, a number for each length; the last serves all longer ones."""
     size: str = ""
     """The greatest size of the checkpoint, such as "10MB"; empty: nothing is dropped and nothing is rounded."""
+
+
+@dataclass(frozen=True)
+class MixtureRecipe:
+    """How the model is mixed with what files teach (``[mixture]``)."""
+
+    split: str = ""
+    """The split to fit the weights to, one that nothing else is measured on; empty: the default weights."""
+    samples: int = 200_000
+    """How many words to look at."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,8 @@ class EvaluateRecipe:
     """The split to measure on."""
     every: int = 1
     """Rank each n-th token only."""
+    workspace_every: int = 20
+    """With files learned, look at each n-th token only."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,7 @@ class Recipe:
     corpus: CorpusRecipe
     vocabulary: VocabularyRecipe = field(default_factory=VocabularyRecipe)
     ngram: NGramRecipe = field(default_factory=NGramRecipe)
+    mixture: MixtureRecipe = field(default_factory=MixtureRecipe)
     evaluate: EvaluateRecipe = field(default_factory=EvaluateRecipe)
 
 
@@ -124,7 +139,7 @@ class Steps:
         return self._made[step]
 
 
-Part = CorpusRecipe | VocabularyRecipe | NGramRecipe | EvaluateRecipe
+Part = CorpusRecipe | VocabularyRecipe | NGramRecipe | MixtureRecipe | EvaluateRecipe
 
 
 def made_from(part: Part, *inputs: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Running a recipe: corpus → vocabulary → n-grams → evaluation → checkpoint, each step only when it is needed."""
+"""Running a recipe: corpus → vocabulary → n-grams → mixture → evaluation → checkpoint, each step only when needed."""
 
 import json
 from pathlib import Path
@@ -7,15 +7,18 @@ from codelm import checkpoint
 from codelm.errors import UsageError
 from codelm.folder import replace_file
 from codelm.vocabulary import Vocabulary, most_frequent
+from codelm.weights import Weights
 from codelm_train import build, ngram
 from codelm_train.card import card
 from codelm_train.corpus import open_corpus
 from codelm_train.encode import word_counts
-from codelm_train.evaluate import Evaluation, evaluate
+from codelm_train.evaluate import evaluate, evaluate_workspace
+from codelm_train.mix import fit_weights
 from codelm_train.progress import Progress, silent
 from codelm_train.recipe import RECIPES, Recipe, Steps, fingerprint, made_from, read_recipe
 from codelm_train.sources import STDLIB
 from codelm_train.split import TRAIN
+from codelm_train.work import work_folder
 
 
 def run(name: str, out: Path, *, cache: Path = build.DEFAULT_CACHE, progress: Progress = silent) -> Path:
@@ -29,6 +32,7 @@ def run(name: str, out: Path, *, cache: Path = build.DEFAULT_CACHE, progress: Pr
     _corpus(recipe, file.parent, out, steps, cache, progress)
     _vocabulary(recipe, out, steps)
     _ngram(recipe, out, steps, progress)
+    _mixture(recipe, out, steps, progress)
     _evaluation(recipe, out, steps, progress)
     _checkpoint(recipe, name, out, steps)
     return out / "checkpoint"
@@ -71,12 +75,33 @@ def _ngram(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
     def make() -> None:
         corpus = open_corpus(out / "corpus")
         vocabulary = Vocabulary.read(out / "vocabulary.txt")
-        model = ngram.train(corpus, vocabulary, recipe.ngram, progress)
-        checkpoint.save(
-            out / "ngram", model, vocabulary, name=recipe.name, stream=corpus.stream, facts=ngram.facts(corpus)
-        )
+        facts = ngram.facts(corpus, recipe.ngram)
+        with work_folder(out / "ngram") as work:
+            model = ngram.train(corpus, vocabulary, recipe.ngram, work, progress)
+            checkpoint.save(out / "ngram", model, vocabulary, name=recipe.name, stream=corpus.stream, facts=facts)
 
     steps.run("ngram", out / "ngram", made_from(recipe.ngram, steps.stamp("vocabulary")), make)
+
+
+def _mixture(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
+    part = recipe.mixture
+
+    def make() -> None:
+        if not part.split:
+            replace_file(out / "mixture.json", json.dumps(checkpoint.default_weights().as_json()) + "\n")
+            return
+        corpus, trained = open_corpus(out / "corpus"), checkpoint.load(out / "ngram")
+        weights = fit_weights(
+            trained.model, trained.vocabulary, corpus.lexicon.words, corpus.split(part.split),
+            samples=part.samples, progress=progress,
+        )  # fmt: skip
+        replace_file(out / "mixture.json", json.dumps(weights.as_json()) + "\n")
+
+    steps.run("mixture", out / "mixture.json", made_from(part, steps.stamp("ngram")), make)
+
+
+def _weights(out: Path) -> Weights:
+    return Weights.from_json(json.loads((out / "mixture.json").read_text(encoding="utf-8")))
 
 
 def _evaluation(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
@@ -84,25 +109,29 @@ def _evaluation(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> 
 
     def make() -> None:
         corpus, trained = open_corpus(out / "corpus"), checkpoint.load(out / "ngram")
-        split = corpus.split(part.split)
-        found = evaluate(
-            trained.model, trained.vocabulary, corpus.lexicon.words, split.ids, split.starts,
-            every=part.every, progress=progress,
+        split, words = corpus.split(part.split), corpus.lexicon.words
+        alone = evaluate(
+            trained.model, trained.vocabulary, words, split.ids, split.starts, every=part.every, progress=progress
+        )
+        learned = evaluate_workspace(
+            trained.model, trained.vocabulary, _weights(out), words, split,
+            every=part.workspace_every, progress=progress,
         )  # fmt: skip
-        replace_file(out / "evaluation.json", json.dumps(found.as_json(), indent=1) + "\n")
+        found = {"split": part.split, **alone.as_json(), "workspace": learned.as_json()}
+        replace_file(out / "evaluation.json", json.dumps(found, indent=1) + "\n")
 
-    steps.run("evaluation", out / "evaluation.json", made_from(part, steps.stamp("ngram")), make)
+    steps.run("evaluation", out / "evaluation.json", made_from(part, steps.stamp("mixture")), make)
 
 
 def _checkpoint(recipe: Recipe, name: str, out: Path, steps: Steps) -> None:
     def make() -> None:
         trained = checkpoint.load(out / "ngram")
         quality = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
-        facts = {**trained.facts, "quality": {"split": recipe.evaluate.split, **quality}}
-        text = card(recipe.name, f"codelm-train run {name}", trained.model, facts, Evaluation.from_json(quality))
+        facts = {**trained.facts, "quality": quality}
+        text = card(recipe.name, f"codelm-train run {name}", trained.model, facts)
         checkpoint.save(
             out / "checkpoint", trained.model, trained.vocabulary,
-            name=recipe.name, stream=trained.stream, facts=facts, card=text,
+            name=recipe.name, stream=trained.stream, facts=facts, card=text, weights=_weights(out),
         )  # fmt: skip
 
     steps.run("checkpoint", out / "checkpoint", made_from(recipe.evaluate, steps.stamp("evaluation"), name), make)

@@ -1,8 +1,7 @@
 """Already tokenised text as a corpus: one sequence a line, words between blanks."""
 
 import platform
-import re
-from array import array
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,6 @@ from codelm_train.lexicon import rank
 from codelm_train.licences import UNKNOWN
 from codelm_train.split import TRAIN, split_named
 
-_WORD = re.compile(rb"[^ \t\r\f\v]+")  # blanks of ASCII, as KenLM has them: a word may hold any other
-
 
 def tokenised(file: Path, split: str = TRAIN, stream: str = CODE) -> Corpus:
     """Read a corpus from tokenised UTF-8 text, nothing filtered and nothing dropped; an empty line is a
@@ -24,7 +21,9 @@ def tokenised(file: Path, split: str = TRAIN, stream: str = CODE) -> Corpus:
 
     Raises CorpusError where the file is missing, empty or not UTF-8.
     """
-    numbers: dict[bytes, int] = {}
+    # A word that is looked up and missing gets the next number.
+    numbers: defaultdict[bytes, int] = defaultdict()
+    numbers.default_factory = numbers.__len__
     sequences: list[Ids] = []
     try:
         with file.open("rb") as lines:
@@ -33,15 +32,15 @@ def tokenised(file: Path, split: str = TRAIN, stream: str = CODE) -> Corpus:
                     line.decode("utf-8")
                 except UnicodeDecodeError as error:
                     raise CorpusError(f"{file}:{number}: not UTF-8 ({error.reason})") from error
-                words = _WORD.findall(line.rstrip(b"\n"))
-                sequences.append(np.array(array("I", (numbers.setdefault(w, len(numbers)) for w in words)), np.uint32))
+                words = line.split()  # at blanks of ASCII, as KenLM has them: a word may hold any other
+                sequences.append(np.fromiter(map(numbers.__getitem__, words), np.uint32, len(words)))
     except OSError as error:
         raise CorpusError(f"{file}: cannot be read: {error.strerror}") from error
     if not numbers:
         raise CorpusError(f"{file}: no words in it")
     counts = np.zeros(len(numbers), dtype=np.int64)
     for ids in sequences:
-        np.add.at(counts, ids, 1)
+        np.add.at(counts, ids, np.int64(1))
     lexicon, final = rank((word.decode("utf-8") for word in numbers), counts)
     name = split_named(split)
     part = Sequences(

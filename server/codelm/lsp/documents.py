@@ -8,6 +8,7 @@ from lsprotocol import types
 from codelm.completion import Snapshot
 from codelm.lsp.convert import to_offset
 from codelm.lsp.lines import Encoding, Lines
+from codelm.lsp.uris import path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Document:
     @property
     def snapshot(self) -> Snapshot:
         """What a completer sees of it."""
-        return Snapshot(self.uri, self.version, self.lines.text)
+        return Snapshot(self.uri, self.version, self.lines.text, path_of(self.uri))
 
 
 def opened(item: types.TextDocumentItem) -> Document:

@@ -62,6 +62,16 @@ class Protocol(LanguageServerProtocol):
         """Leave it to our handler."""
         self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE](params)
 
+    @lsp_method(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    def lsp_workspace__did_change_workspace_folders(self, params: types.DidChangeWorkspaceFoldersParams) -> None:
+        """Leave it to our handler."""
+        self.fm.features[types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS](params)
+
+    @lsp_method(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)
+    def lsp_work_done_progress_cancel(self, params: types.WorkDoneProgressCancelParams) -> None:
+        """Leave it to our handler."""
+        self.fm.features[types.WINDOW_WORK_DONE_PROGRESS_CANCEL](params)
+
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         """Leave it to our handler."""

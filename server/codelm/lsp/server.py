@@ -1,13 +1,15 @@
 """codelm's language server: what it answers, and what it does when settings and documents change.
 
 Threads: everything here runs on the event loop. ``worker`` owns the one thread where models are loaded and
-run; it is given immutable snapshots, and a flag that it polls.
+run; it is given immutable snapshots, and a flag that it polls. ``learning`` owns the one that reads the workspace.
 """
 
 import asyncio
 import sys
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from lsprotocol import types
@@ -15,13 +17,17 @@ from pygls.capabilities import get_capability
 from pygls.exceptions import JsonRpcException, JsonRpcMethodNotFound, PyglsError
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
+from pygls.uris import from_fs_path
 
 from codelm import __version__
 from codelm.errors import Cancelled, CodelmError
+from codelm.lsp import commands
 from codelm.lsp.convert import FIRST_KINDS, ask_again, nothing, to_completion_list, to_offset
 from codelm.lsp.documents import Document, changed, opened
+from codelm.lsp.learning import Learning, Wanted
 from codelm.lsp.lines import Encoding
 from codelm.lsp.log import LOG, where
+from codelm.lsp.progress import Progress
 from codelm.lsp.protocol import Protocol
 from codelm.lsp.worker import Completing, Load, Worker
 from codelm.settings import Settings, merge, parse
@@ -34,6 +40,8 @@ SECTION = "codelm"
 # the line. Not after blanks, which would open a list after every word, nor after quotes, for the closing one
 # would open it too.
 TRIGGERS = (".", "@")
+
+WATCHED = ("**/*.py", "**/*.pyi", "**/.gitignore")
 
 SETTINGS_WAIT = 2.0
 """Seconds after which the model is loaded although the client has not told its settings yet."""
@@ -57,9 +65,14 @@ class Server(LanguageServer):
         """Make a server that completes with ``model`` where the settings name none."""
         super().__init__("codelm", __version__, protocol_cls=Protocol, converter_factory=default_converter)
         self.worker = Worker(load)
+        self.learning = Learning(self.worker.gate, _Surroundings(self))
+        self.progress_shown = Progress(self)
         self.stopped = threading.Event()  # set when no more messages are to be read
+        self.event_loop: asyncio.AbstractEventLoop | None = None
         self.exit_status = 1  # as the protocol has it: 0 only after ``shutdown``
         self.documents: dict[str, Document] = {}
+        self.current = ""  # the URI of the document that was worked on last
+        self.folders: dict[str, str] = {}  # the workspace's, by their URIs
         self.settings = Settings()
         self.configured = asyncio.Event()  # the settings are the user's, as far as they are known
         self.encoding = Encoding.UTF16
@@ -84,7 +97,15 @@ class Server(LanguageServer):
         model = self.settings.model or self._model
         if self.settings.enabled and model != self.worker.model:
             self.start(self._tell_of(model, self.worker.load(model)))
+        self.learn()
         self.configured.set()
+
+    def learn(self) -> None:
+        """Learn from the workspace as it is, and as the settings want it."""
+        if not (self.settings.enabled or self.learning.is_running):
+            return
+        enabled = self.settings.enabled and self.settings.workspace.enabled
+        self.learning.open(Wanted(tuple(self.folders), enabled, self.settings.interpreter))
 
     async def pull_settings(self) -> None:
         """Ask the client for its settings and take them over."""
@@ -101,6 +122,22 @@ class Server(LanguageServer):
         LOG.warning("%s", message)
         self.window_show_message(types.ShowMessageParams(kind, message))
 
+    def inform(self, message: str) -> None:
+        """Show the user what was done."""
+        LOG.info("%s", message)
+        self.window_show_message(types.ShowMessageParams(types.MessageType.Info, message))
+
+    def soon(self, action: Callable[..., None], *arguments: object) -> None:
+        """Do something on the event loop. Any thread may call it."""
+        if self.event_loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: the session ended
+                self.event_loop.call_soon_threadsafe(action, *arguments)
+
+    def stop_work(self) -> None:
+        """End all threads' work."""
+        self.learning.stop()
+        self.worker.stop()
+
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something beside all else; what it raises is logged."""
         task = asyncio.get_running_loop().create_task(work)
@@ -113,6 +150,8 @@ class Server(LanguageServer):
         cause = sys.exception() or error
         if isinstance(cause, JsonRpcMethodNotFound):
             LOG.info("the client asked for a method that codelm doesn't have")
+        elif isinstance(cause, commands.RefusedError):
+            LOG.info("a command was refused")
         else:
             LOG.error("%s\n%s", source.__name__, where(cause))
 
@@ -124,7 +163,7 @@ class Server(LanguageServer):
     async def _tell_of(self, model: str, loading: asyncio.Future[Completing]) -> None:
         name = model or "the bundled model"
         try:
-            await loading
+            self.learning.use(await loading)
             LOG.info("loaded %s", name)
         except Cancelled:
             LOG.info("did not load %s: another is wanted by now", name)
@@ -136,6 +175,25 @@ class Server(LanguageServer):
             self.show(types.MessageType.Error, f"codelm has no model to complete with: {reason}")
 
 
+class _Surroundings:
+    """What the learning thread needs of the server: brought to the event loop, where it concerns the editor."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def progress(self, done: int, total: int) -> None:
+        self._server.soon(self._server.progress_shown.show, done, total)
+
+    def finished(self) -> None:
+        self._server.soon(self._server.progress_shown.end)
+
+    def warn(self, message: str) -> None:
+        self._server.soon(self._server.show, types.MessageType.Warning, message)
+
+    def forget_session(self) -> Future[None]:
+        return self._server.worker.forget()
+
+
 def _register(server: Server) -> None:
     server.feature(types.INITIALIZE)(initialize)
     server.feature(types.INITIALIZED)(initialized)
@@ -145,6 +203,15 @@ def _register(server: Server) -> None:
     server.feature(types.TEXT_DOCUMENT_DID_OPEN)(did_open)
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(did_change)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
+    server.feature(types.TEXT_DOCUMENT_DID_SAVE, types.SaveOptions(include_text=False))(did_save)
+    server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(did_change_watched_files)
+    server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(did_change_workspace_folders)
+    server.feature(types.WORKSPACE_DID_CREATE_FILES, commands.FILES)(did_create_or_delete_files)
+    server.feature(types.WORKSPACE_DID_DELETE_FILES, commands.FILES)(did_create_or_delete_files)
+    server.feature(types.WORKSPACE_DID_RENAME_FILES, commands.FILES)(did_rename_files)
+    server.feature(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)(progress_cancel)
+    for name, command in commands.COMMANDS.items():
+        server.command(name)(command)
     server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=list(TRIGGERS)))(
         completion
     )
@@ -153,13 +220,17 @@ def _register(server: Server) -> None:
 def initialize(ls: Server, params: types.InitializeParams) -> None:
     """Note what the client brings; nothing slow, an editor waits."""
     ls.initial_settings = params.initialization_options
+    folders = params.workspace_folders or []
+    ls.folders = {folder.uri: folder.name for folder in folders}
+    if not folders and (root := params.root_uri or (params.root_path and from_fs_path(params.root_path))):
+        ls.folders[root] = ""
     ls.encoding = Encoding(ls.workspace.position_encoding)
 
 
 async def initialized(ls: Server, _: types.InitializedParams) -> None:
     """Find out the settings, which may name a model, and load it."""
-    if ls.client_can("workspace.did_change_configuration.dynamic_registration"):
-        ls.start(_ask_to_be_told_of_changes(ls))
+    ls.event_loop = asyncio.get_running_loop()
+    ls.start(_ask_to_be_told_of_changes(ls))
     if not ls.client_can("workspace.configuration"):
         ls.configure(None)
         return
@@ -171,15 +242,26 @@ async def initialized(ls: Server, _: types.InitializedParams) -> None:
 
 
 async def _ask_to_be_told_of_changes(ls: Server) -> None:
-    changes = types.Registration(
-        "codelm-settings",
-        types.WORKSPACE_DID_CHANGE_CONFIGURATION,
-        types.DidChangeConfigurationRegistrationOptions(SECTION),
-    )
+    settings = types.DidChangeConfigurationRegistrationOptions(SECTION)
+    files = types.DidChangeWatchedFilesRegistrationOptions([types.FileSystemWatcher(pattern) for pattern in WATCHED])
+    if ls.client_can("workspace.did_change_configuration.dynamic_registration"):
+        await _register_at_client(ls, "codelm-settings", types.WORKSPACE_DID_CHANGE_CONFIGURATION, settings)
+    if ls.client_can("workspace.did_change_watched_files.dynamic_registration"):
+        ls.learning.is_told_of_changes = await _register_at_client(
+            ls, "codelm-files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, files
+        )
+
+
+async def _register_at_client(ls: Server, name: str, method: str, options: object) -> bool:
+    """Ask the client to tell of changes; return whether it will."""
     try:
-        await ls.client_register_capability_async(types.RegistrationParams([changes]))
+        await ls.client_register_capability_async(
+            types.RegistrationParams([types.Registration(name, method, options)])
+        )  # fmt: skip
     except JsonRpcException as error:
-        LOG.warning("the client won't tell of changed settings (error %s)", error.code)
+        LOG.warning("the client won't send %s (error %s)", method, error.code)
+        return False
+    return True
 
 
 async def did_change_configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:
@@ -192,7 +274,7 @@ async def did_change_configuration(ls: Server, params: types.DidChangeConfigurat
 
 def shutdown(ls: Server, _: None) -> None:
     """Stop working before anything else ends."""
-    ls.worker.stop()
+    ls.stop_work()
     ls.exit_status = 0
 
 
@@ -203,7 +285,9 @@ def exit_(ls: Server, _: None) -> None:
 
 def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     """Keep the document."""
-    ls.documents[params.text_document.uri] = opened(params.text_document)
+    ls.current = params.text_document.uri
+    ls.documents[ls.current] = opened(params.text_document)
+    ls.learning.set_open_files(ls.documents)
 
 
 def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
@@ -212,13 +296,54 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
     if (document := ls.documents.get(uri)) is None:
         LOG.warning("a change of a document that is not open: %s", uri)
         return
+    ls.worker.gate.expect()
+    ls.current = uri
     ls.documents[uri] = changed(document, params.text_document.version, params.content_changes, ls.encoding)
 
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     """Let the document go, and all work on it."""
     ls.documents.pop(params.text_document.uri, None)
-    ls.worker.supersede(params.text_document.uri)
+    if ls.current == params.text_document.uri:
+        ls.current = ""
+    ls.worker.close(params.text_document.uri)
+    ls.learning.set_open_files(ls.documents)
+
+
+def did_save(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
+    """Learn what was saved."""
+    ls.learning.changed([params.text_document.uri])
+
+
+def did_change_watched_files(ls: Server, params: types.DidChangeWatchedFilesParams) -> None:
+    """Follow the files."""
+    ls.learning.changed(change.uri for change in params.changes)
+
+
+def did_create_or_delete_files(ls: Server, params: types.CreateFilesParams | types.DeleteFilesParams) -> None:
+    """Follow the files, where the client watches none."""
+    ls.learning.changed(file.uri for file in params.files)
+
+
+def did_rename_files(ls: Server, params: types.RenameFilesParams) -> None:
+    """Follow the files, where the client watches none."""
+    ls.learning.changed(uri for file in params.files for uri in (file.old_uri, file.new_uri))
+
+
+def did_change_workspace_folders(ls: Server, params: types.DidChangeWorkspaceFoldersParams) -> None:
+    """Learn from the folders that there are now."""
+    for folder in params.event.removed:
+        ls.folders.pop(folder.uri, None)
+    for folder in params.event.added:
+        ls.folders[folder.uri] = folder.name
+    if ls.configured.is_set():
+        ls.learn()
+
+
+def progress_cancel(ls: Server, params: types.WorkDoneProgressCancelParams) -> None:
+    """Read no more files."""
+    if ls.progress_shown.is_shown(params.token):
+        ls.learning.cancel()
 
 
 async def completion(ls: Server, params: types.CompletionParams) -> types.CompletionList:
@@ -231,10 +356,13 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
     settings = ls.settings
     if not (settings.enabled and settings.completion.enabled):
         return nothing()
+    ls.current = document.uri
     cursor = to_offset(document.lines, params.position, encoding)
     try:
         completions = await ls.worker.complete(document.snapshot, cursor, settings.completion)
     except Cancelled:
         return ask_again()
+    finally:
+        ls.learning.completed()
     known = get_capability(ls.client_capabilities, "text_document.completion.completion_item_kind.value_set", None)
     return to_completion_list(completions, document.lines, cursor, encoding, known or FIRST_KINDS)

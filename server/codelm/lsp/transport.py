@@ -55,13 +55,13 @@ def _run(server: Server, session: Awaitable[None]) -> int:
         try:
             await session
         finally:
-            server.worker.stop()
+            server.stop_work()
 
     try:
         asyncio.run(main())
         status = server.exit_status
     except KeyboardInterrupt:
-        server.worker.stop()
+        server.stop_work()
         status = 130
     _leave_stuck_threads(status)
     return status

@@ -2,24 +2,48 @@
 
 Of each document only the newest request is worked on: a newer one takes the place of an older one, whose work
 stops at the next look at its flag and, if it has not begun, never begins. All methods are called on the event
-loop.
+loop, but for ``forget``.
 """
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from codelm.completion import Completions, Snapshot
 from codelm.errors import Cancelled
+from codelm.lsp.gate import Gate
+from codelm.lsp.log import LOG, where
 from codelm.settings import CompletionSettings
+
+if TYPE_CHECKING:
+    from codelm.importable import Importable
+    from codelm.workspace import WorkspaceIndex
 
 
 class Completing(Protocol):
     """What a completer does for the server: ``codelm.completer.Completer`` or a stand-in."""
+
+    workspace: Any
+    """What ``learned`` returned, None for no workspace. Any thread may assign it; the next completion uses it."""
+    importable: "Importable | None"
+    """The index of what can be imported. Any thread may assign it."""
+
+    def learned(self, index: "WorkspaceIndex") -> Any:
+        """Return what completions need of a workspace. Takes long; any thread may call it."""
+        ...
+
+    def forget(self) -> None:
+        """Drop all words that were learned since the model was loaded; ``workspace`` becomes None."""
+        ...
+
+    def close(self, uri: str) -> None:
+        """Drop what is kept of a document: it was closed."""
+        ...
 
     def complete(
         self,
@@ -60,7 +84,10 @@ class Worker:
     """Loads and completes on a thread of its own."""
 
     def __init__(self, load: Load) -> None:
+        self.gate = Gate()
+        """Closed while a completion is made."""
         self._load = load
+        self._completer: Completing | None = None  # what was loaded; used on the thread
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="codelm-worker")
         self._jobs: dict[str, _Job] = {}
         self._wanted: str | None = None
@@ -96,11 +123,12 @@ class Worker:
         self.supersede(snapshot.uri)
         self._jobs[snapshot.uri] = job
         try:
-            completer = await self._completer()
+            completer = await self._loaded()
             if completer is None:
                 return Completions((), offset, complete=True)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, _work, completer, snapshot, offset, settings, job)
+            with self.gate.closed():
+                return await loop.run_in_executor(self._thread, _work, completer, snapshot, offset, settings, job)
         except asyncio.CancelledError:
             job.stop.set()
             if job.superseded:
@@ -115,6 +143,15 @@ class Worker:
         if (job := self._jobs.pop(uri, None)) is not None:
             job.supersede()
 
+    def close(self, uri: str) -> None:
+        """End the work on a document, and drop what is kept of it."""
+        self.supersede(uri)
+        self._submit(lambda completer: completer.close(uri))
+
+    def forget(self) -> "Future[None]":
+        """Drop all words that the session has learned. Any thread may call it and wait."""
+        return self._submit(lambda completer: completer.forget())
+
     def stop(self) -> None:
         """End all work and begin no more. A model that is being loaded is not waited for."""
         for job in self._jobs.values():
@@ -123,7 +160,22 @@ class Worker:
             self._loading.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _completer(self) -> Completing | None:
+    def _submit(self, work: Callable[[Completing], None]) -> "Future[None]":
+        """Do something with the loaded completer, if there is one, between completions; what it raises is logged."""
+
+        def on_thread() -> None:
+            if self._completer is not None:
+                work(self._completer)
+
+        try:
+            future = self._thread.submit(on_thread)
+        except RuntimeError:  # it was stopped: nothing is kept any longer
+            future = Future()
+            future.set_result(None)
+        future.add_done_callback(_log_error)
+        return future
+
+    async def _loaded(self) -> Completing | None:
         """Return the completer of the model last asked for, when it is loaded; ``None`` where that failed."""
         await self._asked.wait()
         while True:
@@ -137,7 +189,10 @@ class Worker:
     def _load_if_wanted(self, model: str) -> Completing:
         if model != self._wanted:
             raise Cancelled
-        return self._load(model)
+        self._completer = self._load(model)
+        # What is loaded stays: to look for garbage in it again and again would hold up all threads.
+        gc.freeze()
+        return self._completer
 
 
 def _work(
@@ -155,3 +210,12 @@ def _work(
         deadline=time.monotonic() + settings.deadline / 1000,
         cancelled=job.stop.is_set,
     )
+
+
+def _log_error(done: "Future[None]") -> None:
+    try:
+        done.result()
+    except CancelledError:
+        pass  # the server ends
+    except Exception as error:  # noqa: BLE001 - nobody else waits for it, perhaps
+        LOG.error("internal error\n%s", where(error))

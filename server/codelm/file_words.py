@@ -1,0 +1,101 @@
+"""The words of the open file, above the cursor and below it, and how they follow the user's edits.
+
+Nothing is counted ahead: a model of the file searches the words when it is asked, which takes microseconds, so that
+learning is adding a word to an array, and an edit is unlearned by leaving out what it removed.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codelm.model import Ids
+
+Numbers = NDArray[np.int32]
+
+FILLER = 16
+"""Places before the first word, so that one may look so many words back from any place."""
+MOST_WORDS = 50_000
+"""Words above the cursor, and as many below it, that are kept: those next to it."""
+
+# What a sequence holds besides words' numbers. No two are equal to a model, so nothing matches beyond a start.
+NOTHING, START, GAP, UNSEEN, OUTSIDE = -1, -2, -3, -4, -5
+
+
+class FileWords:
+    """The words of one file. ``learn`` and ``unlearn`` follow what stands above the cursor."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}  # id → the word's number among the distinct words of the file
+        self._words: Ids = np.zeros(0, np.int64)
+        self._above: Numbers = np.zeros(0, np.int32)
+        self._below: Numbers = np.zeros(0, np.int32)
+
+    def __len__(self) -> int:
+        """Return how many words stand above the cursor."""
+        return len(self._above)
+
+    def learn(self, ids: Ids) -> None:
+        """Add words behind those above the cursor: ids (T,)."""
+        self._above = np.concatenate([self._above, self._numbered(ids)])
+
+    def unlearn(self, count: int) -> None:
+        """Take the last ``count`` words above the cursor away, as if they had never been there."""
+        self._above = self._above[: len(self._above) - count]
+
+    def learn_below(self, ids: Ids) -> None:
+        """Have the words below the cursor be ids (T,), whatever they were."""
+        self._below = self._numbered(ids[:MOST_WORDS])
+
+    def snapshot(self) -> "Places":
+        """Return the words as they are now; later edits don't change it."""
+        before, gap = np.full(FILLER + 1, NOTHING, np.int32), np.array([GAP], np.int32)
+        above = self._above[-MOST_WORDS:]
+        before[-1] = START if len(above) == len(self._above) else NOTHING
+        return Places(
+            np.concatenate([before, above, gap, self._below]), FILLER + 1 + len(above), self._words, self._numbers
+        )
+
+    def _numbered(self, ids: Ids) -> Numbers:
+        words, numbers, known = ids.tolist(), self._numbers, len(self._words)
+        found = np.fromiter((numbers.setdefault(word, len(numbers)) for word in words), np.int32, len(words))
+        if len(numbers) > known:
+            self._words = np.fromiter(numbers, np.int64, len(numbers))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """A file's words at one moment.
+
+    ``sequence``: fillers and ``START``, the numbers of the words above the cursor, ``GAP``, those of the words below.
+    ``gap``: where the cursor is in it. ``words`` (U,): the ids of the distinct words, by number. ``numbers``: the
+    number of each id; it may know more words than there are here.
+    """
+
+    sequence: Numbers
+    gap: int
+    words: Ids
+    numbers: dict[int, int]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no word at all."""
+        return len(self.sequence) == FILLER + 2
+
+    def numbers_of(self, ids: list[int]) -> list[int]:
+        """Return the numbers of words; ``UNSEEN`` for one that the file lacks."""
+        numbers, known = self.numbers, len(self.words)
+        found = [numbers.get(word, UNSEEN) for word in ids]
+        return [number if number < known else UNSEEN for number in found]
+
+    @cached_property
+    def counts(self) -> Ids:
+        """How often each word occurs: (U,)."""
+        return np.bincount(self.sequence[self.sequence >= 0], minlength=len(self.words))
+
+    def nearest(self, places: Ids) -> int:
+        """Return the last of some sorted places above the cursor, or the first below it."""
+        above = int(places.searchsorted(self.gap))
+        return int(places[above - 1] if above else places[0])

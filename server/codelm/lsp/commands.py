@@ -1,0 +1,104 @@
+"""What users can tell codelm to do: ``codelm.forget`` and ``codelm.learn``."""
+
+from pathlib import PurePath
+from typing import Protocol
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from codelm.errors import StorageError, UsageError
+from codelm.lsp.learning import Learning
+from codelm.lsp.uris import path_of
+from codelm.settings import Settings
+
+FORGET, LEARN = "codelm.forget", "codelm.learn"
+FILE, WORKSPACE, ALL = "file", "workspace", "all"
+
+
+class RefusedError(JsonRpcException):
+    """A command can't be done, for a reason that its user is told; nothing is wrong with codelm."""
+
+    CODE = types.ErrorCodes.InvalidParams
+
+
+class Session(Protocol):
+    """What commands need of the server. (pygls has to find the types of a command's parameters.)"""
+
+    learning: Learning
+    settings: Settings
+    current: str
+
+    def inform(self, message: str) -> None:
+        """Show the user what was done."""
+        ...
+
+
+async def forget(ls: Session, *arguments: object) -> None:
+    """Forget a file, the workspace, or all of them, for good, and say so.
+
+    A document that is open is still completed from its own text: that is read, not learned.
+    """
+    what, uri = _checked(ls, FORGET, (FILE, WORKSPACE, ALL), arguments)
+    try:
+        if what == FILE:
+            await ls.learning.do(lambda learner: learner.forget_file(uri))
+            message = f"codelm forgot {_name(uri)}, and won't learn from it in this workspace."
+        elif what == WORKSPACE:
+            await ls.learning.do(lambda learner: learner.forget_workspace())
+            message = "codelm forgot this workspace, and won't learn from it."
+        else:
+            await ls.learning.do(lambda learner: learner.forget_all())
+            message = "codelm forgot all workspaces, and won't learn from the one that is open."
+    except StorageError as error:
+        message = f"codelm forgot for this session only, and may learn again in the next: {error}"
+        raise RefusedError(message, types.LSPErrorCodes.RequestFailed) from error
+    except UsageError as error:
+        raise RefusedError(f"{FORGET}: {error}") from error
+    ls.inform(message)
+
+
+async def learn(ls: Session, *arguments: object) -> None:
+    """Learn a file again that was forgotten, or the workspace with all its files."""
+    what, uri = _checked(ls, LEARN, (FILE, WORKSPACE), arguments or (WORKSPACE,))
+    try:
+        await ls.learning.do(lambda learner: learner.learn_again(uri if what == FILE else ""))
+    except StorageError as error:
+        raise RefusedError(f"{LEARN}: {error}", types.LSPErrorCodes.RequestFailed) from error
+    except UsageError as error:
+        raise RefusedError(f"{LEARN}: {error}") from error
+    learned = _name(uri) if what == FILE else "this workspace"
+    off = "" if ls.settings.workspace.enabled else " once the setting codelm.workspace.enabled is on"
+    ls.inform(f"codelm learns {learned} again{off}.")
+
+
+def _checked(ls: Session, command: str, known: tuple[str, ...], arguments: tuple[object, ...]) -> tuple[str, str]:
+    """Return what is meant, and for a file its URI: without one, of the document that was worked on last.
+
+    Raises RefusedError.
+    """
+    expected = f"{command} takes {', '.join(map(repr, known))}; behind {FILE!r} a file's URI"
+    what, *rest = arguments or (None,)
+    if what not in known or len(rest) > (what == FILE) or not all(isinstance(uri, str) for uri in rest):
+        raise RefusedError(expected)
+    uri = str(rest[0]) if rest else ls.current
+    if what == FILE and not uri:
+        raise RefusedError(f"{expected}; no document is open that could be meant")
+    if what == FILE and not path_of(uri):
+        raise RefusedError(f"{command}: the document is no file; a file's URI begins with file://")
+    return str(what), uri
+
+
+def _name(uri: str) -> str:
+    return PurePath(path_of(uri)).name
+
+
+COMMANDS = {FORGET: forget, LEARN: learn}
+FILES = types.FileOperationRegistrationOptions(
+    [
+        types.FileOperationFilter(types.FileOperationPattern("**/*.{py,pyi}"), scheme="file"),
+        types.FileOperationFilter(
+            types.FileOperationPattern("**", matches=types.FileOperationPatternKind.Folder), scheme="file"
+        ),
+    ]
+)
+"""The files and folders whose being made, renamed and deleted in the editor matters."""

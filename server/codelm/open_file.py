@@ -1,0 +1,86 @@
+"""An open document as its tokens and its words, kept up to date at the cost of what changed.
+
+The words above the cursor are learned line by line, and unlearned from the first changed line on. What has been learned
+depends on the text and the cursor alone, never on the edits that led there.
+"""
+
+from bisect import bisect_left
+from operator import attrgetter
+
+from codelm.file_words import FileWords, Places
+from codelm.lexer import Lexed, common_prefix, lex, lex_from_scratch, relex
+from codelm.secrecy import without_secrets
+from codelm.session import SessionVocabulary
+from codelm.words import words_of
+
+BELOW = 20_000
+"""Characters below the cursor's line that are learned, whole lines: they are lexed when the cursor leaves its line."""
+
+
+class OpenFile:
+    """One open document. Not thread-safe."""
+
+    def __init__(self, session: SessionVocabulary) -> None:
+        self._session = session
+        self._lexed: Lexed | None = None
+        self._words = FileWords()
+        self._learned_text = ""
+        # Beginnings of lines above the cursor: their offsets, and how many words stood before them.
+        self._offsets: list[int] = []
+        self._counts: list[int] = []
+        self._below = ""
+
+    def lex(self, text: str) -> Lexed:
+        """Return the tokens of a text that is most often nearly the last one."""
+        self._lexed = lex_from_scratch(text) if self._lexed is None else relex(self._lexed, text)
+        return self._lexed
+
+    def learn(self, lexed: Lexed, at: int, text: str, offset: int) -> Places:
+        """Learn the words of the tokens before number ``at``, and of the lines of ``text`` behind that of ``offset``.
+
+        Return the words as places.
+        """
+        self._learn_above(lexed, at)
+        self._learn_below(_lines_behind(text, offset))
+        return self._words.snapshot()
+
+    def _learn_above(self, lexed: Lexed, at: int) -> None:
+        # As in relex: a line counts as unchanged only when the character behind its beginning is.
+        del self._offsets[bisect_left(self._offsets, common_prefix(self._learned_text, lexed.text)) :]
+        first = 0
+        while self._offsets:
+            first = bisect_left(lexed.marks, self._offsets[-1], key=attrgetter("offset"))
+            mark = lexed.marks[first] if first < len(lexed.marks) else None
+            if mark is not None and mark.offset == self._offsets[-1] and mark.place <= at:
+                break
+            self._offsets.pop()
+            first = 0
+        del self._counts[len(self._offsets) :]
+        self._words.unlearn(len(self._words) - (self._counts[-1] if self._counts else 0))
+        lines = [mark for mark in lexed.marks[first:] if mark.place <= at]
+        ends = [*(mark.place for mark in lines[1:]), at]
+        words: list[str] = []
+        learned = len(self._words)
+        for mark, end in zip(lines, ends, strict=True):
+            if not self._offsets or mark.offset > self._offsets[-1]:
+                self._offsets.append(mark.offset)
+                self._counts.append(learned + len(words))
+            words += without_secrets(words_of(lexed.tokens[mark.place : end]))
+        self._words.learn(self._session.learn(words))
+        self._learned_text = lexed.text
+
+    def _learn_below(self, text: str) -> None:
+        if text != self._below:
+            self._below = text
+            self._words.learn_below(self._session.learn(without_secrets(words_of(lex(text)))))
+
+
+def _lines_behind(text: str, offset: int) -> str:
+    """Return the whole lines behind that of an offset, as many as are learned."""
+    begin = text.find("\n", offset) + 1
+    if not begin:
+        return ""
+    end = len(text)
+    if end - begin > BELOW:
+        end = text.rfind("\n", begin, begin + BELOW) + 1
+    return text[begin:end]

@@ -1,0 +1,386 @@
+"""What the workspace teaches: all places in its files that look like the cursor's, and the words that followed there.
+
+The places of all words are sorted by what stands before them, the last word first (a suffix array of the reversed
+text: Manber and Myers 1993, built by their doubling), so that the places that match a context at length d stand side by
+side, and those that match at d + 1 are a part of them::
+
+    context      … self .                        places that match "."        [lo₁ …… hi₁)
+                                                  those that match "self ."       [lo₂ … hi₂)
+
+The relative frequencies of the words there, for d = 0 … ℓ, where ℓ is the length of the longest match, share the
+probability by weights that ``codelm_train.mix`` fits, a row of them for each ℓ.
+
+A million words take 12 MB and are sorted in half a second.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codelm.model import Ids, Scores, among
+from codelm.vocabulary import PAD
+
+LONGEST = 8
+"""The longest context that is told from longer ones, in words."""
+EXPERTS = LONGEST + 1
+
+_WIDE = 512  # places from which a range's words are counted once and kept
+_KEPT = 1024  # such counts that are kept, at most
+_BEST_KEPT = 256  # of a wide range's words, those that are proposed from
+_FEW_ALLOWED = 4096
+_GATHERED = 2048  # places up to which a range is narrowed by looking at all of them at once
+
+Floats = NDArray[np.float64]
+
+
+class WorkspaceCache:
+    """The files of a workspace, sorted. Immutable."""
+
+    def __init__(self, files: Sequence[Ids]):
+        """Take the words of each file: ids (T,)."""
+        start = np.array([PAD], np.uint32)
+        parts = [np.full(LONGEST, PAD, np.uint32)]
+        self._spans: list[tuple[int, int]] = []
+        place = LONGEST
+        for ids in files:
+            parts += [start, ids.astype(np.uint32)]
+            self._spans.append((place, place + 1 + len(ids)))
+            place += 1 + len(ids)
+        self.ids: NDArray[np.uint32] = np.concatenate(parts)
+        self._order = _sorted_places(self.ids)
+        self._next = self.ids[self._order]
+        before = self.ids[self._order - np.uint32(1)]
+        self._counted: dict[tuple[int, int], Counted] = {}
+        self._first = np.searchsorted(before, np.arange(int(self.ids.max()) + 2, dtype=np.uint32)).astype(np.uint32)
+
+    def __len__(self) -> int:
+        """Return how many words the files have."""
+        return len(self._order)
+
+    def span(self, file: int) -> tuple[int, int]:
+        """Return where a file, by its number, begins and ends among the places."""
+        return self._spans[file]
+
+    def model(self, size: int, weights: Floats, without: tuple[int, int] = (0, 0)) -> "WorkspaceModel":
+        """Return a model of the files over ``size`` ids, but for the ``without`` span of places: the open file's.
+
+        ``weights`` (LONGEST + 1, LONGEST + 1): a row for each length of the longest match.
+        """
+        begin, end = without
+        left_out = ((self._order >= begin) & (self._order < end)).nonzero()[0] if begin < end else np.zeros(0, np.int64)
+        return WorkspaceModel(self, size, weights, left_out)
+
+    def ranges(self, context: Sequence[int]) -> list[tuple[int, int]]:
+        """Return where the places that match the last 1, 2 … words of a context begin and end in the sorted order."""
+        found = []
+        low, high = 0, 0
+        for depth, word in enumerate(reversed(context), 1):
+            if depth == 1:
+                if not 0 <= word < len(self._first) - 1:
+                    break
+                low, high = int(self._first[word]), int(self._first[word + 1])
+            else:
+                low, high = self._narrowed(low, high, depth, word)
+            if low == high:
+                break
+            found.append((low, high))
+        return found
+
+    def following(self, low: int, high: int) -> NDArray[np.uint32]:
+        """Return the words at the places of a range."""
+        return self._next[low:high]
+
+    def counted(self, low: int, high: int) -> "Counted":
+        """Return how often each word stands at the places of a range; what was counted lately is kept."""
+        counted = self._counted.get((low, high))
+        if counted is None:
+            words, counts = np.unique(self._next[low:high], return_counts=True)
+            if len(self._counted) >= _KEPT:
+                del self._counted[next(iter(self._counted))]
+            self._counted[low, high] = counted = Counted.of(words.astype(np.int64), counts)
+        return counted
+
+    @cached_property
+    def everywhere(self) -> "Counted":
+        """How often each id occurs in all; its words are all ids."""
+        counts = np.bincount(self._next)
+        return Counted.of(np.arange(len(counts)), counts)
+
+    def _narrowed(self, low: int, high: int, depth: int, word: int) -> tuple[int, int]:
+        """Return the part of a range whose places have ``word`` at ``depth`` words before them."""
+        if word < 0:
+            return low, low
+        if high - low <= _GATHERED:
+            words = self.ids[self._order[low:high] - np.uint32(depth)]
+            begin, end = words.searchsorted(np.array([word, word + 1], np.uint32)).tolist()
+            return low + begin, low + end
+        return self._bisected(low, high, depth, word), self._bisected(low, high, depth, word + 1)
+
+    def _bisected(self, low: int, high: int, depth: int, word: int) -> int:
+        ids, order = self.ids, self._order
+        while low < high:
+            middle = (low + high) // 2
+            if ids[order[middle] - depth] < word:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Counted:
+    """How often each word follows in a wide range.
+
+    ``words`` (N,) sorted, ``counts`` (N,), ``best``: those with the highest counts, best first.
+    """
+
+    words: Ids
+    counts: Ids
+    total: int
+    best: Ids
+
+    @classmethod
+    def of(cls, words: Ids, counts: Ids) -> "Counted":
+        """Return the counts with their sum and their best words."""
+        places = np.argpartition(-counts, _BEST_KEPT)[:_BEST_KEPT] if len(words) > _BEST_KEPT else np.arange(len(words))
+        best = words[places[np.argsort(-counts[places], kind="stable")]]
+        return cls(words, counts, int(counts.sum()), best)
+
+    def without(self, left_out: NDArray[np.uint32]) -> "Counted":
+        """Return the counts without some occurrences of words."""
+        if not len(left_out):
+            return self
+        counts = self.counts.copy()
+        np.subtract.at(counts, self.words.searchsorted(left_out), 1)
+        return Counted(self.words, counts, self.total - len(left_out), self.best)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Row:
+    """What one context finds: the length of its longest match, and the words' probabilities, in parts.
+
+    ``wide``: counted ranges with what one occurrence weighs in each; ``words`` and ``masses`` (N,): all the rest.
+    """
+
+    length: int
+    wide: list[tuple[Counted, float]]
+    words: Ids
+    masses: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class WorkspaceState:
+    """B contexts: ``contexts`` (B, LONGEST), the last word last, -1 before the beginning."""
+
+    contexts: Ids
+    found: dict[int, _Row] = field(default_factory=dict)  # what was looked up already, by row
+
+
+class WorkspaceModel:
+    """A workspace without one of its files. Implements ``LanguageModel[WorkspaceState]``; words that the workspace
+    lacks have no probability.
+    """
+
+    def __init__(self, cache: WorkspaceCache, size: int, weights: Floats, left_out: Ids):
+        """Take what ``WorkspaceCache.model`` gathers; ``left_out`` are places in the sorted order."""
+        self.size = size
+        self.empty = len(cache) == len(left_out)
+        self._cache, self._weights, self._left_out = cache, weights, left_out
+        self._counted: dict[tuple[int, int], Counted] = {}
+
+    def over(self, size: int) -> "WorkspaceModel":
+        """Return the model over another number of ids."""
+        other = copy(self)
+        other.size = size
+        return other
+
+    # --- the protocol -------------------------------------------------------------------------------------
+
+    def start(self) -> WorkspaceState:
+        """Return the state at the beginning of a file."""
+        context = np.full((1, LONGEST), -1, np.int64)
+        context[0, -1] = PAD
+        return WorkspaceState(context)
+
+    def read(self, state: WorkspaceState, ids: Ids) -> WorkspaceState:
+        """Return the state after a context: ids (T,)."""
+        return WorkspaceState(np.concatenate([state.contexts, ids[None, -LONGEST:]], axis=1)[:, -LONGEST:])
+
+    def step(self, state: WorkspaceState, rows: Ids, ids: Ids) -> WorkspaceState:
+        """Continue row ``rows[i]`` with ``ids[i]``."""
+        return WorkspaceState(np.concatenate([state.contexts[rows, 1:], ids[:, None]], axis=1))
+
+    def score(self, state: WorkspaceState, ids: Ids) -> Scores:
+        """Return the log probabilities of ids (B, C)."""
+        if self.empty:
+            probabilities = np.where(ids == PAD, 0.0, 1 / (self.size - 1))
+        else:
+            probabilities = np.empty(ids.shape)
+            for row, wanted in enumerate(ids):
+                probabilities[row] = self._masses(self._row(state, row), wanted)
+        with np.errstate(divide="ignore"):
+            return np.log(probabilities).astype(np.float32)
+
+    def propose(self, state: WorkspaceState, k: int, allowed: Ids | None = None) -> Ids:
+        """Return the K best next ids of each row: (B, K), -1 where the workspace has no more."""
+        best = np.full((len(state.contexts), k), -1, np.int64)
+        if self.empty:
+            return best
+        for row in range(len(best)):
+            found = self._row(state, row)
+            if allowed is not None and len(allowed) <= _FEW_ALLOWED:
+                words = allowed
+            else:
+                # The best of the whole are among the best of the parts, most likely: four times as many of each.
+                most = max(32, 4 * k) if allowed is None else _BEST_KEPT
+                words = np.concatenate([found.words, *(counted.best[:most] for counted, _ in found.wide)])
+                if allowed is not None:
+                    words = words[among(words, allowed)]
+                words.sort()
+                first = np.ones(len(words), bool)
+                first[1:] = words[1:] != words[:-1]
+                words = words[first]
+            masses = self._masses(found, words)
+            order = np.argsort(-masses, kind="stable")[:k]
+            words = words[order[masses[order] > 0]]
+            best[row, : len(words)] = words
+        return best
+
+    # --- what a mixture asks besides ----------------------------------------------------------------------
+
+    def match_lengths(self, state: WorkspaceState) -> Ids:
+        """Return the length of each row's longest match, -1 where there is no word at all: (B,)."""
+        if self.empty:
+            return np.full(len(state.contexts), -1, np.int64)
+        return np.array([self._row(state, row).length for row in range(len(state.contexts))], np.int64)
+
+    def experts(self, state: WorkspaceState, word: int) -> Floats:
+        """Return what each expert says of one word, for a state of one row: (EXPERTS,), zero where it says nothing."""
+        said = np.zeros(EXPERTS)
+        if self.empty:
+            return said
+        if word < len(self._all.counts):
+            said[0] = self._all.counts[word] / self._all.total
+        for depth, (low, high) in enumerate(self._cache.ranges(state.contexts[0].tolist()), 1):
+            words = self._following(low, high)
+            if not len(words):
+                break
+            said[depth] = np.count_nonzero(words == word) / len(words)
+        return said
+
+    def counts_from(self, first: int) -> Floats:
+        """Return how often the ids from ``first`` on occur: (size - first,)."""
+        counts = np.zeros(self.size - first)
+        if not self.empty:
+            known = self._all.counts[first : self.size]
+            counts[: len(known)] = known
+        return counts
+
+    # --- looking up ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def _all(self) -> Counted:
+        """How often each id occurs."""
+        return self._cache.everywhere.without(self._among_left_out(0, len(self._cache)))
+
+    def _among_left_out(self, low: int, high: int) -> NDArray[np.uint32]:
+        """Return the words of a range that are left out."""
+        begin, end = self._left_out.searchsorted((low, high)).tolist()
+        return self._cache.following(0, len(self._cache))[self._left_out[begin:end]]
+
+    def _following(self, low: int, high: int) -> NDArray[np.uint32]:
+        """Return the words of a range that are not left out."""
+        words = self._cache.following(low, high)
+        begin, end = self._left_out.searchsorted((low, high)).tolist()
+        return np.delete(words, self._left_out[begin:end] - low) if begin < end else words
+
+    def _row(self, state: WorkspaceState, row: int) -> _Row:
+        if row not in state.found:
+            state.found[row] = self._look_up(state.contexts[row].tolist())
+        return state.found[row]
+
+    def _look_up(self, context: list[int]) -> _Row:
+        wide = [self._all]
+        ranges = self._cache.ranges(context)
+        while ranges and ranges[0][1] - ranges[0][0] > _WIDE:
+            counted = self._count(*ranges[0])
+            if not counted.total:
+                ranges.clear()
+                break
+            wide.append(counted)
+            del ranges[0]
+        words, counts, kept = self._narrow(ranges)
+        length = len(wide) - 1 + len(counts)
+        weights = self._weights[length].tolist()
+        parts = [(counted, weights[depth] / counted.total) for depth, counted in enumerate(wide)]
+        if not counts:
+            return _Row(length, parts, np.zeros(0, np.int64), np.zeros(0))
+        low = ranges[0][0]
+        shares = np.zeros(len(words))
+        for (begin, end), count, weight in zip(ranges, counts, weights[len(wide) :], strict=False):
+            shares[begin - low : end - low] += weight / count
+        if kept is not None:
+            words, shares = words[kept], shares[kept]
+        order = words.argsort(kind="stable")
+        words = words[order].astype(np.int64)
+        first = np.concatenate([[0], (words[1:] != words[:-1]).nonzero()[0] + 1])
+        return _Row(length, parts, words[first], np.add.reduceat(shares[order], first))
+
+    def _narrow(self, ranges: list[tuple[int, int]]) -> tuple[NDArray[np.uint32], list[int], NDArray[np.bool_] | None]:
+        """Return the words of the first of nested ranges, how many of each range count, and which are not left out."""
+        if not ranges:
+            return np.zeros(0, np.uint32), [], None
+        low, high = ranges[0]
+        words = self._cache.following(low, high)
+        begin, end = self._left_out.searchsorted((low, high)).tolist()
+        if begin == end:
+            return words, [high - low for low, high in ranges], None
+        kept = np.ones(len(words), bool)
+        kept[self._left_out[begin:end] - low] = False
+        counts = [int(kept[begin - low : end - low].sum()) for begin, end in ranges]
+        while counts and not counts[-1]:
+            counts.pop()
+        return words, counts, kept
+
+    def _count(self, low: int, high: int) -> Counted:
+        counted = self._counted.get((low, high))
+        if counted is None:
+            counted = self._cache.counted(low, high).without(self._among_left_out(low, high))
+            if len(self._counted) >= _KEPT:
+                del self._counted[next(iter(self._counted))]
+            self._counted[low, high] = counted
+        return counted
+
+    def _masses(self, row: _Row, wanted: Ids) -> Floats:
+        """Return the probabilities of the wanted ids: (C,)."""
+        everywhere, weight = row.wide[0]
+        counts = everywhere.counts
+        masses: Floats = np.where(wanted < len(counts), counts.take(wanted, mode="clip") * weight, 0.0)
+        for counted, weight in row.wide[1:]:
+            places = counted.words.searchsorted(wanted)
+            found = counted.words.take(places, mode="clip") == wanted
+            masses += np.where(found, counted.counts.take(places, mode="clip") * weight, 0.0)
+        if len(row.words):
+            places = row.words.searchsorted(wanted)
+            masses += np.where(row.words.take(places, mode="clip") == wanted, row.masses.take(places, mode="clip"), 0.0)
+        return masses
+
+
+def _sorted_places(ids: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the places of all words, no ``[PAD]``, sorted by the ``LONGEST`` words before them, the last first."""
+    places = np.arange(LONGEST, len(ids))
+    ranks = np.zeros(len(ids), np.uint64)
+    ranks[1:] = ids[:-1]  # of the one word before each place
+    reach = 1
+    while reach < LONGEST:
+        keys = ranks << np.uint64(32)
+        keys[reach:] |= ranks[:-reach]
+        ranks = np.unique(keys, return_inverse=True)[1].astype(np.uint64) if 2 * reach < LONGEST else keys
+        reach *= 2
+    places = places[ids[places] != PAD]
+    order: NDArray[np.uint32] = places[np.argsort(ranks[places], kind="stable")].astype(np.uint32)
+    return order

@@ -1,0 +1,92 @@
+"""A workspace's index as bytes: two lines of text, words, and ids. Nothing in it is ever unpickled."""
+
+import hashlib
+import json
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from codelm.vocabulary import escape, unescape
+from codelm.workspace import IndexedFile, WorkspaceIndex
+
+HEADER = "codelm workspace 1"
+"""What an index begins with; other versions are not read."""
+_CHECKSUM_BYTES = 16
+
+
+class BrokenIndexError(ValueError):
+    """These bytes are no index that this codelm reads; the message says what is wrong."""
+
+
+def encoded(index: WorkspaceIndex) -> bytes:
+    r"""Return an index as bytes: two lines, the distinct words one a line, the ids as little-endian 32-bit integers.
+
+    ::
+
+        codelm workspace 1 <BLAKE2b of all that follows>
+        {"words": 3, "tokens": 5, "bytes": 19, "files": [["/a/b.py", 12, 1700000000000000000, 0, 5, ""], …]}
+
+    ``bytes`` is the length of the words' lines, escaped as in a vocabulary; a file is its path and what
+    ``IndexedFile`` has.
+    """
+    lexicon = "".join(f"{escape(word)}\n" for word in index.lexicon).encode()
+    head = {
+        "words": len(index.lexicon),
+        "tokens": len(index.ids),
+        "bytes": len(lexicon),
+        "files": [
+            (path, file.size, file.mtime_ns, file.start, file.end, file.left_out) for path, file in index.files.items()
+        ],
+    }
+    # As ASCII: a path may hold bytes that are no text.
+    body = b"\n".join([json.dumps(head, separators=(",", ":")).encode(), lexicon + index.ids.astype("<u4").tobytes()])
+    return f"{HEADER} {_checksum(body)}\n".encode() + body
+
+
+def decoded_index(content: bytes) -> WorkspaceIndex:
+    """Return the index that ``encoded`` made these bytes of. Raises BrokenIndexError."""
+    begin = content.find(b"\n", 0, 200) + 1
+    body = memoryview(content)[begin:]
+    version, _, checksum = content[:begin].decode("ascii", "replace").rstrip("\n").rpartition(" ")
+    if version != HEADER:
+        raise BrokenIndexError(f"it does not begin with '{HEADER}'")
+    if checksum != _checksum(body):
+        raise BrokenIndexError("it was cut or changed")
+    # By the checksum codelm wrote it; that it was this codelm is not certain, so all that is used is checked.
+    try:
+        words_at = content.index(b"\n", begin) + 1
+        head = json.loads(content[begin:words_at])
+        tokens, ids_at = _count(head["tokens"]), words_at + _count(head["bytes"])
+        lexicon = tuple(map(unescape, content[words_at:ids_at].decode().split("\n")[:-1]))
+        ids = np.frombuffer(content, "<u4", offset=ids_at).astype(np.uint32)  # a copy, at a place that numpy likes
+        files = {str(path): _indexed_file(*values) for path, *values in head["files"]}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BrokenIndexError(f"it has another form ({type(error).__name__})") from None
+    if len(lexicon) != head.get("words") or len(ids) != tokens or "" in lexicon or len(set(lexicon)) != len(lexicon):
+        raise BrokenIndexError("its words contradict its first lines")
+    if tokens and int(ids.max()) >= len(lexicon):
+        raise BrokenIndexError("an id is outside its lexicon")
+    ends = [0, *(file.end for file in files.values())]
+    if len(files) != len(head["files"]) or [file.start for file in files.values()] != ends[:-1] or ends[-1] != tokens:
+        raise BrokenIndexError("its files are not one after the other")
+    if any(start > end for start, end in pairwise(ends)):
+        raise BrokenIndexError("a file ends before it starts")
+    return WorkspaceIndex(lexicon, ids, MappingProxyType(files))
+
+
+def _indexed_file(size: Any, mtime_ns: Any, start: Any, end: Any, left_out: Any) -> IndexedFile:
+    if type(mtime_ns) is not int or type(left_out) is not str:
+        raise TypeError
+    return IndexedFile(_count(size), mtime_ns, _count(start), _count(end), left_out)
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError
+    return value
+
+
+def _checksum(body: bytes | memoryview) -> str:
+    return hashlib.blake2b(body, digest_size=_CHECKSUM_BYTES).hexdigest()

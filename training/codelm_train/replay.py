@@ -1,0 +1,108 @@
+"""Replays the files of projects as an editor sees them: what stands above the cursor, and the rest of the project.
+
+Words have the ids of a session: those of the base model's vocabulary, and behind them those of all other words of the
+project. What comes out is the same ``codelm.mixture.Mixture`` that completes in an editor.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codelm.file_cache import FileModel
+from codelm.file_words import FileWords
+from codelm.form_cache import FormModel
+from codelm.mixture import Caches, Mixture
+from codelm.model import Ids, LanguageModel
+from codelm.session import SessionVocabulary
+from codelm.vocabulary import EOS, Vocabulary
+from codelm.weights import Weights
+from codelm.workspace_cache import WorkspaceCache, WorkspaceModel
+from codelm_train.corpus import Split
+
+Workspace = Literal["others", "earlier", "none"]
+"""Which files of its project a file's workspace holds: all others, those before it, or none."""
+OTHERS: Workspace = "others"
+WORKSPACES: tuple[Workspace, ...] = (OTHERS, "earlier", "none")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Project:
+    """The files of one project of a split: ``files`` (N,) their numbers in the split, ``ids`` their words."""
+
+    name: str
+    files: tuple[int, ...]
+    ids: tuple[Ids, ...]
+    size: int
+    """The ids of the session: those of the vocabulary, and of all other words of the project."""
+    forms: NDArray[np.int16]
+    """The forms of all ids, as numbers: (size,)."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Moment:
+    """A cursor in a file: what is known before the word at ``place`` (in the split) is read.
+
+    ``word`` is its id in the session; ``[EOS]`` and the place behind the last word at the end of the file.
+    """
+
+    place: int
+    word: int
+    mixture: Mixture[Any]
+    state: Any
+
+
+def projects(split: Split, words: tuple[str, ...], vocabulary: Vocabulary) -> Iterator[Project]:
+    """Yield the projects of a split of ``words``, in the order of their first files."""
+    for name in dict.fromkeys(split.projects):
+        files = tuple(number for number, project in enumerate(split.projects) if project == name)
+        places = [split.ids[split.starts[number] : split.starts[number + 1]] for number in files]
+        distinct = np.unique(np.concatenate(places))
+        session = SessionVocabulary(vocabulary)
+        ids = np.zeros(int(distinct.max(initial=0)) + 1, np.int64)
+        ids[distinct] = session.learn(words[word] for word in distinct.tolist())
+        yield Project(name, files, tuple(ids[part] for part in places), len(session), session.forms())
+
+
+def moments(
+    project: Project,
+    split: Split,
+    base: LanguageModel[Any],
+    vocabulary: Vocabulary,
+    weights: Weights,
+    *,
+    workspace: Workspace = "others",
+    every: int = 1,
+    ends: bool = False,
+) -> Iterator[Moment]:
+    """Yield each ``every``-th word of a project's files before it is read, and with ``ends`` the ends of the files."""
+    cache = WorkspaceCache(project.ids if workspace != "none" else ())
+    for file, ids in enumerate(project.ids):
+        others = _workspace(cache, file, project.size, weights, workspace)
+        begin = int(split.starts[project.files[file]])
+        above = FileWords()
+        read = 0
+        numbers = np.arange(every // 2, len(ids), every).tolist()
+        for number in [*numbers, len(ids)] if ends else numbers:
+            above.learn(ids[read:number])
+            read = number
+            places = above.snapshot()
+            caches = Caches(
+                FileModel(places, project.size, weights.caches["file"]),
+                FormModel(places, project.size, weights.caches["form"], project.forms),
+                others,
+            )
+            mixture = Mixture(base, len(vocabulary), caches, project.size, weights)
+            state = mixture.read(mixture.start(), ids[:number])
+            yield Moment(begin + number, int(ids[number]) if number < len(ids) else EOS, mixture, state)
+
+
+def _workspace(cache: WorkspaceCache, file: int, size: int, weights: Weights, which: Workspace) -> WorkspaceModel:
+    if which == "none":
+        return cache.model(size, weights.caches["workspace"])
+    begin, end = cache.span(file)
+    return cache.model(
+        size, weights.caches["workspace"], (begin, end) if which == "others" else (begin, len(cache.ids))
+    )
