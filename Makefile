@@ -35,10 +35,10 @@ bench: $(DEV)/installed
 	$(BIN)/python tests/benchmarks/run.py
 	$(BIN)/python tests/benchmarks/workspace.py
 
-# Typing in five projects, replayed through the real server: fetches the projects, then takes about a minute.
+# Typing in five projects, replayed through the real server: fetches the projects, then takes about six minutes.
 replay: $(DEV)/installed
 	$(BIN)/python tests/benchmarks/replay/fetch_devset.py
-	$(BIN)/python tests/benchmarks/replay/replay.py --name codelm -- $(abspath $(BIN))/codelm-lsp --stdio
+	$(BIN)/python tests/benchmarks/replay/replay.py --name codelm --warmup 8 -- $(abspath $(BIN))/codelm-lsp --stdio
 
 clean:
 	rm -rf build dist

@@ -496,6 +496,18 @@ def test_the_attributes_of_self_are_offered_before_the_file_uses_them(importing,
         assert name in complete_in(importing, tmp_path / "a.py", source.replace("|", f"{typed}|"))
 
 
+def test_attributes_that_no_model_has_met_are_among_the_first(importing, tmp_path):
+    source = "import shapes\n\nclass Square(shapes.Shape):\n    def f(self):\n        x = self.|"
+    assert {"area", "sides", "frobnicated"} <= set(complete_in(importing, tmp_path / "a.py", source)[:10])
+
+
+def test_what_every_object_has_is_not_put_first(importing, tmp_path):
+    source = "class Empty:\n    pass\n\n\nx = Empty()\ny = x.|"
+    found = complete_in(importing, tmp_path / "a.py", source)
+    assert found
+    assert not [text for text in found[:10] if text.startswith("__")]
+
+
 def test_names_that_are_known_have_the_kinds_that_are_known(importing, tmp_path):
     text = "import shapes\nx = shapes."
     snapshot = Snapshot("file:///a.py", 1, text, path_key(tmp_path / "a.py"))

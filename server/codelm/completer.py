@@ -50,6 +50,8 @@ _LEAST_STRING = 0.01
 _REMEMBERED = 32
 # How probable it is that a name is one of those that are known to be there, where others are possible.
 _NAMED_SHARE = 0.9
+# Of the names that are known to be there, how probable it is that one is meant that no model has met there.
+_UNMET_SHARE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,15 +222,15 @@ class Completer:
         if cursor.typed:
             allowed = _common(allowed, self._session.beginning_with(cursor.typed))
         if named is not None and named.exhaustive:
-            fitting = self._fitting(named, cursor.typed, mixture.size)
-            best, scores = _best(fitting, mixture.score(state, fitting[None, :])[0], limit)
+            fitting, fitting_scores = self._fitting(named, request)
+            best, scores = _best(fitting, fitting_scores, limit)
             complete = named.complete and len(fitting) <= limit
         else:
             best, scores = beam.best_next(mixture, state, limit, allowed)
             complete = len(allowed) <= limit
             if named is not None:
-                fitting = self._fitting(named, cursor.typed, mixture.size)
-                best, scores = _with_named(best, scores, fitting, mixture.score(state, fitting[None, :])[0], limit)
+                fitting, fitting_scores = self._fitting(named, request)
+                best, scores = _with_named(best, scores, fitting, fitting_scores, limit)
                 complete = complete and named.complete
         if not cursor.typed:
             return best, scores, complete
@@ -248,12 +250,23 @@ class Completer:
         name, is_package = index.module_name(Path(snapshot.path)) if snapshot.path else ("__main__", False)
         return self._finder.find(place, scan(snapshot.text, name, is_package), offset)
 
-    def _fitting(self, named: Candidates, typed: str, size: int) -> Ids:
-        """Return the sorted ids of the named candidates that begin with what is typed."""
-        wanted = typed.casefold()
-        names = [name for candidate in named.items if (name := candidate.name).casefold().startswith(wanted)]
-        ids = np.unique(self._session.ids(names))
-        return ids[(ids > EOS) & (ids < size)]
+    def _fitting(self, named: Candidates, request: _Request) -> tuple[Ids, Scores]:
+        """Return the named candidates that begin with what is typed, sorted ids, and the log probability of each among
+        them: what the models say, and for the names that they have never met there, a little for each.
+        """
+        typed = request.cursor.typed
+        names = [name for candidate in named.items if (name := candidate.name).casefold().startswith(typed.casefold())]
+        if not (typed or named.exhaustive):  # every object has its __init__: it says nothing of what is meant
+            names = [name for name in names if not _is_dunder(name)]
+        ids, first = np.unique(self._session.ids(names), return_index=True)
+        known = (ids > EOS) & (ids < request.mixture.size)
+        ids, first = ids[known], first[known]
+        if not len(ids):
+            return ids, np.zeros(0, np.float32)
+        scores = request.mixture.score(request.state, ids[None, :])[0]
+        even = np.array([_likely(names[place]) for place in first.tolist()])
+        probabilities = (1 - _UNMET_SHARE) * np.exp(scores - _log_sum(scores)) + _UNMET_SHARE * even / even.sum()
+        return ids, np.log(probabilities).astype(np.float32)
 
     def _allowed(self, words: Sequence[str], size: int) -> Ids:
         """Return the sorted ids of the names and keywords that Python's grammar doesn't rule out."""
@@ -359,16 +372,26 @@ def _best(ids: Ids, scores: Scores, limit: int) -> tuple[Ids, Scores]:
 def _with_named(best: Ids, scores: Scores, named: Ids, named_scores: Scores, limit: int) -> tuple[Ids, Scores]:
     """Return the best of what the models propose and of the names that are known to be there.
 
-    These have ``_NAMED_SHARE`` of the probability among them, in the proportions that the models say.
+    These have ``_NAMED_SHARE`` of the probability among them.
     """
     if not len(named):
         return best, scores
-    mass = _log_sum(named_scores)
     others = ~np.isin(best, named)
-    rest = math.log(max(1 - math.exp(mass), 1e-6))
     ids = np.concatenate([named, best[others]])
-    share, rest_share = math.log(_NAMED_SHARE) - mass, math.log(1 - _NAMED_SHARE) - rest
-    return _best(ids, np.concatenate([named_scores + share, scores[others] + rest_share]).astype(np.float32), limit)
+    rest = scores[others] - (_log_sum(scores[others]) if others.any() else 0.0)
+    of_all = np.concatenate([named_scores + math.log(_NAMED_SHARE), rest + math.log(1 - _NAMED_SHARE)])
+    return _best(ids, of_all.astype(np.float32), limit)
+
+
+def _likely(name: str) -> float:
+    """Return how likely a name is to be meant that no model has met: by whom it is meant for."""
+    if not name.startswith("_"):
+        return 1.0
+    return 0.02 if _is_dunder(name) else 0.3
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 def _log_sum(log_probs: Scores) -> float:

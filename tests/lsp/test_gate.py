@@ -41,7 +41,24 @@ def test_nobody_waits_for_ever(monkeypatch):
 def test_after_a_key_others_wait_a_moment(monkeypatch):
     monkeypatch.setattr(gate, "AHEAD", 0.1)
     expecting = Gate()
-    expecting.expect()
     began = time.monotonic()
+    expecting.expect()
     expecting.wait()
     assert time.monotonic() - began >= 0.1
+
+
+def test_right_after_a_completion_others_may_work_until_the_next_key(monkeypatch):
+    monkeypatch.setattr(gate, "AHEAD", 60)
+    monkeypatch.setattr(gate, "LONGEST_TYPING", 60)
+    monkeypatch.setattr(gate, "MOMENT", 60)
+    typing = Gate()
+    typing.expect()
+    with typing.closed():
+        waiting = waits(typing)
+    waiting.join(30)
+    assert not waiting.is_alive()
+    typing.expect()
+    monkeypatch.setattr(gate, "LONGEST_TYPING", 0.05)
+    began = time.monotonic()
+    typing.wait()
+    assert time.monotonic() - began >= 0.05

@@ -1,23 +1,30 @@
-"""Completions go first: what is done beside them waits here while one is made."""
+"""Completions go first: what is done beside them waits here while one is made or expected.
+
+Python runs one thread at a time, so whoever works when a key arrives slows its completion down. Someone who types goes
+on typing: so others work in the moment right after a completion, and then wait for the next key or a pause.
+"""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-AHEAD = 0.05
-"""Seconds after a key within which its completion is likely to be asked for."""
-LONGEST = 0.5
-"""Seconds that one wait takes at most: nothing stands still because of a completion that never ends."""
+AHEAD = 0.15
+"""Seconds after a key within which another is likely."""
+MOMENT = 0.03
+"""Seconds after a completion in which others may work all the same."""
+LONGEST, LONGEST_TYPING = 0.5, 0.1
+"""Seconds that one wait takes at most, for a completion and for a key: nothing stands still for ever."""
 
 
 class Gate:
-    """Closed while completions are made. Python runs one thread at a time, so others would slow them down."""
+    """Closed while completions are made or expected."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._making = 0
         self._expected_until = 0.0
+        self._free_until = 0.0
 
     @contextmanager
     def closed(self) -> Iterator[None]:
@@ -29,20 +36,26 @@ class Gate:
         finally:
             with self._changed:
                 self._making -= 1
+                self._free_until = time.monotonic() + MOMENT
                 self._changed.notify_all()
 
     def expect(self) -> None:
         """Keep others waiting for a moment: a key was typed, and a completion is likely to be asked for."""
-        self._expected_until = time.monotonic() + AHEAD
+        self._free_until, self._expected_until = 0.0, time.monotonic() + AHEAD
 
     def wait(self) -> None:
-        """Wait until no completion is made or expected; not for long."""
-        until = time.monotonic() + LONGEST
+        """Wait until others may work; not for long."""
+        began = time.monotonic()
         with self._changed:
-            while (now := time.monotonic()) < until:
+            while True:
+                now = time.monotonic()
                 if self._making:
-                    self._changed.wait(until - now)
-                elif now < self._expected_until:
-                    self._changed.wait(self._expected_until - now)
+                    until = began + LONGEST
+                elif self._free_until <= now < self._expected_until:
+                    until = min(self._expected_until, began + LONGEST_TYPING)
                 else:
                     return
+                if now >= until:
+                    self._free_until = now + MOMENT
+                    return
+                self._changed.wait(until - now)

@@ -48,6 +48,8 @@ class LspClient:
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=workspace,
+            # What a server keeps of its workspaces goes with the temporary folder: nothing is left, nothing is found.
+            env={**os.environ, "XDG_CACHE_HOME": str(Path(workspace).parent / "cache")},
             limit=2**26,
             stderr=log or asyncio.subprocess.DEVNULL,
             stdin=asyncio.subprocess.PIPE,
