@@ -15,9 +15,11 @@ from codelm.completion import Completion, CompletionKind, Completions, Snapshot
 from codelm.environment import Environment
 from codelm.errors import Cancelled
 from codelm.importable import Importable
+from codelm.learned import ordered
 from codelm.workspace import WorkspaceIndex, updated, without
 from codelm.workspace_cache import WorkspaceModel
 from codelm.workspace_files import path_key, source_files
+from codelm.workspace_format import decoded_index, encoded
 
 
 @pytest.fixture
@@ -381,6 +383,18 @@ def test_a_name_of_another_file_is_offered(completer, tmp_path):
     completer.workspace = completer.learned(index)
     assert complete_in(completer, tmp_path / "a.py", "y = frob|") == ["frobnicate_all"]
     assert complete_in(completer, tmp_path / "new.py", "y = frob|") == ["frobnicate_all"]
+
+
+def test_with_the_order_that_was_kept_it_offers_the_same(tmp_path):
+    """Although another session has other ids for the same words."""
+    index = indexed(tmp_path, {"a.py": "x = 1\n", "b.py": "def frobnicate_all(x):\n    return frobnicate_all(x)\n"})
+    source = "zeta = frobnicate_one = 1\ny = frob|"
+    fresh, kept = Completer(models.checkpoint()), Completer(models.checkpoint())
+    complete_in(kept, tmp_path / "c.py", "other_name = another_name\ny = |")
+    fresh.workspace = fresh.learned(index)
+    kept.workspace = kept.learned(decoded_index(encoded(ordered(index))))
+    kept.close((tmp_path / "c.py").as_uri())
+    assert complete_in(kept, tmp_path / "a.py", source) == complete_in(fresh, tmp_path / "a.py", source)
 
 
 def test_of_the_open_file_only_what_stands_in_the_editor_counts(completer, tmp_path):

@@ -4,13 +4,14 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sources import SOURCES
 
-from codelm import modules
+from codelm import exports, modules
 from codelm.buffer import scan
 from codelm.candidates import Candidates, Finder
 from codelm.completion import CompletionKind
@@ -20,6 +21,7 @@ from codelm.importable import Importable
 from codelm.lexer import lex
 from codelm.scope import Place, place_of
 from codelm.words import words_of
+from codelm.workspace_files import path_key
 
 STDLIB = find_environment([], variables={}).stdlib
 SHAPES = """
@@ -377,7 +379,7 @@ def test_a_file_that_is_known_to_have_changed_is_read_again_at_once(workspace):
     assert "new" not in workspace.names("from shapes import |")
     write(workspace.folder, {"shapes.py": "new = 1\n", "fresh.py": ""})
     assert "new" not in workspace.names("from shapes import |")
-    workspace.index.forget(workspace.folder / "shapes.py")
+    workspace.index.look_again(workspace.folder / "shapes.py")
     assert "new" in workspace.names("from shapes import |")
     assert "fresh" in workspace.names("import |")
 
@@ -385,6 +387,80 @@ def test_a_file_that_is_known_to_have_changed_is_read_again_at_once(workspace):
 def test_the_document_itself_counts_not_its_file(workspace):
     names = workspace.names("import shapes\nclass New:\n    x = 1\nshapes.New.|", "shapes.py")
     assert "x" in names
+
+
+# --- what is left out --------------------------------------------------------------------------------------------
+
+
+def test_a_forgotten_file_is_a_module_without_names(workspace):
+    source = "from shapes import |"
+    derived = "import shapes\nclass Mine(shapes.Shape):\n    def f(self):\n        self.|"
+    assert "Shape" in workspace.names(source)
+    assert "sides" in workspace.names(derived)
+    workspace.index.set_forgotten({path_key(workspace.folder / "shapes.py")})
+    found = workspace.found(source)
+    assert all(item.name.startswith("__") for item in found.items)
+    assert not found.exhaustive
+    assert found.complete
+    assert "sides" not in workspace.names(derived)
+    assert workspace.index.in_memory("shapes") is None
+    assert "shapes" in workspace.names("import |")
+    assert "Engine" in workspace.names("from engine import |")
+    workspace.index.set_forgotten(())
+    assert "Shape" in workspace.names(source)
+
+
+def test_what_was_forgotten_before_is_not_read(workspace):
+    package = path_key(workspace.folder / "src/engine/__init__.py")
+    again = Workspace(workspace.folder, forgotten={package})
+    found = again.found("from engine import |")
+    names = [item.name for item in found.items]
+    assert {"core", "parts"} <= set(names)
+    assert not {"Engine", "start", "stop"} & set(names)
+    assert not found.exhaustive
+
+
+def test_what_is_forgotten_while_it_is_read_is_not_remembered(workspace, monkeypatch):
+    def read(*arguments, **options):
+        workspace.index.set_forgotten({path_key(workspace.folder / "shapes.py")})
+        return exports.read(*arguments, **options)
+
+    monkeypatch.setattr("codelm.importable.exports", SimpleNamespace(read=read, nothing=exports.nothing))
+    assert "Shape" not in workspace.names("from shapes import |")
+    assert workspace.index.in_memory("shapes") is None
+
+
+def test_a_link_to_a_forgotten_file_is_left_out_too(workspace):
+    try:
+        (workspace.folder / "linked.py").symlink_to(workspace.folder / "shapes.py")
+    except OSError:
+        pytest.skip("no links")
+    assert "Shape" in workspace.names("from linked import |")
+    workspace.index.set_forgotten({path_key((workspace.folder / "shapes.py").resolve())})
+    assert "Shape" not in workspace.names("from linked import |")
+
+
+def test_files_of_the_workspace_that_hold_secrets_are_not_read(tmp_path):
+    installed = ".venv/lib/python3.11/site-packages"
+    write(
+        tmp_path,
+        {
+            "credentials.py": "SWORDFISH = 1\n",
+            "app/__init__.py": "",
+            "app/secrets.py": "SWORDFISH = 1\n",
+            "password_reset.py": "def send(): ...\n",
+            f"{installed}/auth/__init__.py": "",
+            f"{installed}/auth/credentials.py": "class Credentials: ...\n",
+        },
+    )
+    workspace = Workspace(tmp_path, tmp_path / installed)
+    assert "credentials" in workspace.names("import |")
+    assert "secrets" in workspace.names("from app import |")
+    assert "SWORDFISH" not in workspace.names("from credentials import |")
+    assert "SWORDFISH" not in workspace.names("from app.secrets import |")
+    assert "send" in workspace.names("from password_reset import |")
+    assert "Credentials" in workspace.names("from auth.credentials import |")
+    assert "token_hex" in Workspace(tmp_path / "elsewhere").names("from secrets import |")
 
 
 # --- what is too much to read while someone waits ----------------------------------------------------------------
@@ -416,7 +492,7 @@ def test_two_threads_may_use_it(workspace):
             for _ in range(20):
                 workspace.index.want(scan(imports))
                 workspace.index.read_pending()
-                workspace.index.forget()
+                workspace.index.look_again()
         except Exception as error:  # noqa: BLE001 - whatever it is, the test tells
             errors.append(error)
 

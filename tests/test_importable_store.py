@@ -16,6 +16,7 @@ from codelm.errors import StorageError
 from codelm.importable import Importable, Reading
 from codelm.importable_store import FILE, Line, decode, encode
 from codelm.modules import Stamp
+from codelm.workspace_files import path_key
 from codelm_train import stdlib_names
 
 SOURCE = "from a import *\n__all__ = ['A']\nimport b as _b\nclass A(_b.B):\n    def f(self) -> int: self.x = A()\n"
@@ -66,6 +67,38 @@ def test_what_is_kept_stays_when_nothing_asks_for_it(workspace):
     other.module("two", Reading())
     other.save()
     assert index(workspace).module("one", Reading(left=0)).entries
+
+
+@pytest.mark.parametrize("when", ["while it runs", "before it started"])
+def test_what_is_forgotten_is_gone_with_the_next_saving(workspace, when):
+    (workspace / "two.py").write_text("quixotic = 1\n", encoding="utf-8")
+    file = saved(workspace)
+    first = index(workspace)
+    first.module("two", Reading())
+    first.save()
+    assert "quixotic" in file.read_text(encoding="ascii")
+    forgotten = {path_key(workspace / "two.py")}
+    if when == "while it runs":
+        first.set_forgotten(forgotten)
+    else:
+        first = Importable([workspace], Environment((), (), ""), file.parent, forgotten)
+    assert not first.module("two", Reading()).entries
+    first.save()
+    assert "two.py" not in file.read_text(encoding="ascii")
+    assert "quixotic" not in file.read_text(encoding="ascii")
+    assert index(workspace).module("one", Reading(left=0)).entries, "what else is known is kept"
+    first.set_forgotten(())
+    assert first.module("two", Reading()).entries
+    first.save()
+    assert "quixotic" in file.read_text(encoding="ascii")
+
+
+def test_what_another_process_wrote_of_a_forgotten_file_is_written_over(workspace):
+    first = index(workspace)
+    file = saved(workspace)
+    first.set_forgotten({path_key(workspace / "one.py")})
+    first.save()
+    assert "one.py" not in file.read_text(encoding="ascii")
 
 
 def test_nothing_new_is_not_written(workspace):

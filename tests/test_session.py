@@ -145,6 +145,27 @@ def test_very_many_forms_share_the_last_one(monkeypatch):
     assert session.forms()[-3:].tolist() == [9, 9, 9]
 
 
+@given(st.lists(st.lists(CASED.filter(bool), max_size=4) | st.sampled_from(["forms", "names", "prefix"])))
+def test_what_is_asked_for_meanwhile_changes_nothing(steps):
+    """Words are looked at when something is asked, all that were added since: the answers are those of one look."""
+    asked, once = SessionVocabulary(SAMPLE), SessionVocabulary(SAMPLE)
+    for step in steps:
+        match step:
+            case "forms":
+                asked.forms()
+            case "names":
+                asked.names()
+            case "prefix":
+                asked.beginning_with("a")
+            case words:
+                asked.learn(words)
+                once.learn(words)
+    assert asked.forms().tolist() == once.forms().tolist()
+    assert asked.names().tolist() == once.names().tolist()
+    assert asked.strings().tolist() == once.strings().tolist()
+    assert asked.beginning_with("").tolist() == once.beginning_with("").tolist()
+
+
 # --- words that begin with what is typed ---------------------------------------------------------------------
 
 

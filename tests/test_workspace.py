@@ -14,6 +14,7 @@ from sources import SOURCES
 
 from codelm import workspace
 from codelm.errors import Cancelled
+from codelm.learned import ordered
 from codelm.words import words
 from codelm.workspace import UNSETTLED, Update, WorkspaceIndex, canonical, updated, with_file, without
 from codelm.workspace_files import path_key, source_files
@@ -207,6 +208,18 @@ def test_an_index_never_changes(tmp_path):
         index.ids[0] = 0
     with pytest.raises(TypeError):
         index.files[path] = None
+
+
+def test_the_order_of_an_index_is_not_that_of_a_changed_one(tmp_path):
+    path = write(tmp_path / "a.py", "a = 1\n")
+    write(tmp_path / "b.py", "b = 1\n")
+    index = ordered(updated(EMPTY, look(tmp_path)))
+    assert index.order is not None
+    assert not index.order.flags.writeable
+    assert_same(index, updated(EMPTY, look(tmp_path)))
+    write(tmp_path / "b.py", "c = 1\n", LONG_AGO + 1)
+    for changed in (updated(index, look(tmp_path)), without(index, [path]), with_file(index, path)[0]):
+        assert changed.order is None
 
 
 def test_a_file_that_vanishes_while_it_is_awaited_leaves_the_index(tmp_path):

@@ -12,9 +12,17 @@ from hypothesis import strategies as st
 
 from codelm import workspace_cache
 from codelm.model import log_probs
-from codelm.vocabulary import PAD
+from codelm.vocabulary import PAD, UNK
 from codelm.weights import Floats, unfitted
-from codelm.workspace_cache import EXPERTS, LONGEST, WorkspaceCache, WorkspaceModel
+from codelm.workspace_cache import (
+    EXPERTS,
+    LONGEST,
+    WorkspaceCache,
+    WorkspaceModel,
+    has_all_places,
+    laid_out,
+    sorted_places,
+)
 
 SIZE = 10
 FILES = st.lists(st.lists(st.integers(1, SIZE - 3), max_size=25), max_size=5)
@@ -186,6 +194,67 @@ def test_ranges_lie_in_each_other_and_hold_what_matches(files, context, limits):
             if all(word > PAD for word in wanted):  # a word that is no word matches what begins a file, or nothing
                 assert sorted(cache.following(low, high).tolist()) == sorted(following)
             before = low, high
+
+
+# --- other numbers than the session's ids ---------------------------------------------------------------------
+
+
+@given(
+    files=FILES, ids=st.permutations(range(1, SIZE)), back=st.integers(0, 12), more=ANY_CONTEXT, seed=SEEDS,
+    limits=LIMITS,
+)  # fmt: skip
+def test_however_words_are_numbered_it_says_the_same(files, ids, back, more, seed, limits):
+    """And whether it is given the order of its places or sorts them."""
+    table = np.array([PAD, *ids])
+    numbers = np.argsort(table)
+    numbered = [numbers[np.array(words, np.int64)] for words in files]
+    weights = models.random_weights(seed).caches["workspace"]
+    with limited(limits):
+        for order in (None, sorted_places(numbered)):
+            model = WorkspaceCache(numbered, table, order).model(SIZE, weights)
+            for context in (*contexts_of(files, back), []):
+                assert_says(model, files, [*context, *more.tolist()], seed)
+                state = model.read(model.start(), np.array([*context, *more], np.int64))
+                by_ids = model_of(files, seed)
+                same = by_ids.read(by_ids.start(), np.array([*context, *more], np.int64))
+                np.testing.assert_allclose(
+                    log_probs(model, state, 1, SIZE), log_probs(by_ids, same, 1, SIZE), rtol=1e-6
+                )
+
+
+def test_words_that_the_session_has_no_room_for_are_not_taken_for_each_other():
+    cache = WorkspaceCache([np.array([1, 2, 3, 2])], np.array([PAD, UNK, 5, UNK]))
+    assert cache.ids.tolist()[LONGEST:] == [PAD, UNK, 5, UNK, 5]
+    assert cache.ranges([UNK]) == cache.ranges([5, UNK]) == []
+    ((low, high),) = cache.ranges([5])
+    assert cache.following(low, high).tolist() == [UNK]
+
+
+@given(files=FILES, chance=st.randoms(use_true_random=False), context=ANY_CONTEXT, limits=LIMITS)
+def test_an_order_that_is_not_sorted_leads_nowhere_else(files, chance, context, limits):
+    """Such an order comes from the disk, where all but its places is taken on trust."""
+    arrays = [np.array(words, np.int64) for words in files]
+    order = sorted_places(arrays)
+    chance.shuffle(places := order.tolist())
+    unsorted = np.array(places, np.uint32)
+    assert has_all_places(unsorted, arrays)
+    with limited(limits):
+        model = WorkspaceCache(arrays, order=unsorted).model(SIZE, models.random_weights(0).caches["workspace"])
+        laws.rows_normalise(model, SIZE, context, 1e-5, {w for words in files for w in words} or set(range(1, SIZE)))
+        model.propose(model.read(model.start(), context), SIZE)
+
+
+@given(files=FILES.filter(any), chance=st.integers(0, 1000), place=st.integers(0, 200) | st.just(2**32 - 1))
+def test_an_order_with_other_places_is_recognised(files, chance, place):
+    arrays = [np.array(words, np.int64) for words in files]
+    order = sorted_places(arrays)
+    assert has_all_places(order, arrays)
+    assert not has_all_places(order[1:], arrays)
+    assert not has_all_places(np.concatenate([order, order[:1]]), arrays)
+    changed = order.copy()
+    changed[chance % len(order)] = place
+    assert has_all_places(changed, arrays) == (changed.tolist() == order.tolist())
+    assert sorted(order.tolist()) == np.flatnonzero(laid_out(arrays)).tolist()
 
 
 # --- examples ------------------------------------------------------------------------------------------------

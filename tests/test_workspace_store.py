@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from codelm.errors import StorageError
+from codelm.learned import ordered
 from codelm.workspace import IndexedFile, WorkspaceIndex, updated
 from codelm.workspace_files import path_key, source_files
 from codelm.workspace_format import HEADER, BrokenIndexError, decoded_index, encoded
@@ -72,6 +74,24 @@ def test_an_index_comes_back_as_it_was(root, store):
     assert problem == ""
     assert_same(loaded, index)
     assert loaded.is_current(source_files([root]).files)
+
+
+def test_the_order_of_its_places_is_kept_with_it(root, store):
+    index = ordered(indexed(root))
+    store.save(index)
+    loaded, _ = store.load()
+    assert_same(loaded, index)
+    assert loaded.order.tolist() == index.order.tolist()
+    assert not loaded.order.flags.writeable
+    assert ordered(loaded) is loaded
+
+
+def test_the_order_is_not_kept_of_an_index_that_lost_a_file(root, store):
+    store.save(ordered(indexed(root)))
+    store.forget(root / "one.py")
+    loaded, _ = store.load()
+    assert list(loaded.files) == [path_key(root / "two.py")]
+    assert loaded.order is None
 
 
 def test_each_workspace_has_its_own_in_whatever_order_its_roots_are_given(root, cache, tmp_path):
@@ -145,6 +165,37 @@ def rewritten(index: WorkspaceIndex, change) -> bytes:
     return f"{HEADER} {checksum}\n".encode() + body
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda order: order[:-1],
+        lambda order: [*order, order[0]],
+        lambda order: [order[0], order[0], *order[2:]],
+        lambda order: [0, *order[1:]],
+        lambda order: [8, *order[1:]],
+        lambda order: [2**32 - 1, *order[1:]],
+        lambda order: [len(order) + 50, *order[1:]],
+    ],
+)
+def test_an_order_of_other_places_is_sorted_again(root, change):
+    index = ordered(indexed(root))
+    broken = replace(index, order=np.array(change(index.order.tolist()), np.uint32))
+    loaded = decoded_index(encoded(broken))
+    assert_same(loaded, index)
+    assert loaded.order is None
+    assert ordered(loaded).order.tolist() == index.order.tolist()
+
+
+def test_an_order_of_another_length_than_is_told_is_not_used(root):
+    for change in (-1, 1):
+        changed = rewritten(
+            ordered(indexed(root)),
+            lambda head, rest, change=change: ({**head, "order": head["order"] + change}, rest),
+        )
+        with pytest.raises(BrokenIndexError, match="contradict"):
+            decoded_index(changed)
+
+
 BACKWARDS = [["/a.py", 1, 1, 0, 9, ""], ["/b.py", 1, 1, 9, 3, ""], ["/c.py", 1, 1, 3, 16, ""]]
 
 
@@ -163,6 +214,8 @@ BACKWARDS = [["/a.py", 1, 1, 0, 9, ""], ["/b.py", 1, 1, 9, 3, ""], ["/c.py", 1, 
         (lambda head, rest: ({**head, "bytes": -1}, rest), "another form"),
         (lambda head, rest: (head, rest[:-1]), "another form"),
         (lambda head, rest: (head, rest[:-4]), "contradict"),
+        (lambda head, rest: ({**head, "order": 1}, rest), "contradict"),
+        (lambda head, rest: ({**head, "order": True}, rest), "another form"),
         (lambda head, rest: ({**head, "words": 3}, rest), "contradict"),
         (lambda head, rest: (head, rest.replace(b"shared", b"\\hared")), "another form"),
         (lambda head, rest: (head, rest.replace(b"CUSTOMER_ONE", b"customer_two")), "contradict"),
@@ -183,7 +236,8 @@ def test_an_index_of_another_form_is_not_used(root, change, problem):
         (b"", "does not begin with"),
         (b"codelm workspace 999 abc\n{}\n", "does not begin with"),
         (b"\xff" * 1000, "does not begin with"),
-        (b"codelm workspace 1 abc\n", "cut or changed"),
+        (b"codelm workspace 1 abc\n", "does not begin with"),
+        (HEADER.encode() + b" abc\n", "cut or changed"),
     ],
 )
 def test_a_file_that_is_no_index_is_told_and_replaced(root, store, content, problem):
@@ -198,7 +252,7 @@ def test_a_file_that_is_no_index_is_told_and_replaced(root, store, content, prob
 
 
 def test_any_byte_that_changed_and_any_cut_is_noticed(root):
-    content = encoded(indexed(root))
+    content = encoded(ordered(indexed(root)))
     for place in range(len(content)):
         changed = bytearray(content)
         changed[place] ^= 1

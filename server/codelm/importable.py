@@ -1,7 +1,9 @@
 """The index of what a workspace can import: which modules there are, and what they hold.
 
 Nothing is imported and nothing is run: folders are listed and files are read, when they are asked for. What was read
-is remembered as long as its file stays the same: in memory and, where there is a folder for it, on the disk.
+is remembered as long as its file stays the same: in memory and, where there is a folder for it, on the disk. Files that
+were forgotten are not read, nor those of the workspace that hold secrets: all that is told of such a file is that there
+is a module of its name.
 
 One thread asks; another may read meanwhile what was too large to be read while someone waits. Modules never change
 once they were read, so both may use them.
@@ -11,7 +13,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from codelm.environment import Environment, source_folders
 from codelm.exports import Module
 from codelm.importable_store import Line
 from codelm.modules import FRESH, Found, Modules, Stamp, stamp
+from codelm.secrecy import holds_secrets
+from codelm.workspace_files import path_key
 
 LARGEST_FILE = 4_000_000  # bytes; a larger one is data
 _LARGEST_BROKEN = 500_000  # bytes of a file that Python does not parse
@@ -29,6 +33,7 @@ _MOST_MODULES = 2_000  # in memory
 _MOST_NAMES = 500_000  # of all of them
 _MOST_PENDING = 500
 _MOST_SKIPPED = 1_000
+_INSTALLED = frozenset(("site-packages", "dist-packages"))  # folders, in a workspace, of what is not the user's
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,20 @@ class Reading:
 class Importable:
     """The index of one workspace."""
 
-    def __init__(self, roots: Sequence[Path], environment: Environment, store: Path | None = None):
-        """Take the workspace's folders, its environment, and the folder that keeps what was read (None: nowhere)."""
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        environment: Environment,
+        store: Path | None = None,
+        forgotten: Container[str] = (),
+    ):
+        """Take the workspace's folders, its environment, and the folder that keeps what was read (None: nowhere).
+
+        Files in ``forgotten`` (by ``path_key``) are not read.
+        """
         self.environment = environment
+        self._forgotten = forgotten
+        self._roots = tuple(path_key(root).rstrip(os.sep) + os.sep for root in roots)
         self._sources = tuple(str(folder) for folder in source_folders(roots))
         self.modules = Modules([*map(Path, self._sources), *environment.stdlib, *environment.site])
         self._stdlib = tuple(f"{folder}{os.sep}" for folder in environment.stdlib)
@@ -72,6 +88,7 @@ class Importable:
             self._lines, problem = importable_store.read(store)
             if problem:
                 self._skip(str(store / importable_store.FILE), problem)
+            self._drop_lines()
 
     # --- asking -------------------------------------------------------------------------------------------
 
@@ -156,7 +173,7 @@ class Importable:
             skipped, self._skipped = self._skipped, {}
         return skipped
 
-    def forget(self, file: Path | None = None) -> None:
+    def look_again(self, file: Path | None = None) -> None:
         """Look at a file (None: at everything) again when it is asked for next; it may have changed."""
         self.modules.forget()
         with self._lock:
@@ -165,6 +182,49 @@ class Importable:
                 if known is not None:
                     self._known[path] = _Known(known.stamp, known.module, float("-inf"), known.names)
             self.version += 1
+
+    # --- forgetting ---------------------------------------------------------------------------------------
+
+    def set_forgotten(self, forgotten: Container[str]) -> None:
+        """Know nothing of these files (by ``path_key``) from now on, in place of those that were forgotten before.
+
+        The next ``save`` takes them from the disk. For the thread that saves.
+        """
+        if forgotten == self._forgotten:
+            return
+        with self._lock:
+            self._forgotten = forgotten  # from here on, nothing more of them is remembered
+            known = list(self._known)
+        dropped = [path for path in known if self._is_left_out(path)]
+        with self._lock:
+            for path in dropped:
+                old = self._known.pop(path, None)
+                self._names -= old.names if old is not None else 0
+            self.version += 1
+        self._drop_lines()
+        self._unsaved = True  # also what this process knows nothing of may stand in the file
+
+    def _is_left_out(self, file: str) -> bool:
+        """Return whether a file is never read, by its own name or by that of the file that it is a link to."""
+        for key in {path_key(file), path_key(os.path.realpath(file))}:
+            if key in self._forgotten or (holds_secrets(os.path.basename(key)) and self._is_own(key)):  # noqa: PTH119
+                return True
+        return False
+
+    def _is_own(self, key: str) -> bool:
+        """Return whether a file is the workspace's own: its environment may be inside, with a ``credentials.py``."""
+        return any(
+            key.startswith(root) and _INSTALLED.isdisjoint(Path(key[len(root) :]).parts) for root in self._roots
+        ) and not any(key.startswith(path_key(folder) + os.sep) for folder in self.environment.stdlib)
+
+    def _drop_lines(self) -> None:
+        """Drop what the disk had of files that are left out."""
+        kept = {path: line for path, line in self._lines.items() if not self._is_left_out(path)}
+        if len(kept) < len(self._lines):
+            self._lines = kept
+            self._unsaved = True
+
+    # --- one file -----------------------------------------------------------------------------------------
 
     def _read(self, found: Found, reading: Reading) -> Module:
         known = self._known.get(found.file)
@@ -180,6 +240,8 @@ class Importable:
             return self._skipped_over(found, Stamp(0, 0), error.strerror or str(error))
         if known is not None and known.stamp == current:
             return self._remember(found, current, old)
+        if self._is_left_out(found.file):
+            return _untold(found)
         line = self._lines.get(found.file)
         if line is not None and line.stamp == current and line.name == found.name:
             module = importable_store.decode(found.name, line.encoded)
@@ -219,9 +281,12 @@ class Importable:
             module = importable_store.with_unsaid(module)
         names = len(module.entries) + sum(len(body.members) for body in module.classes.values())
         with self._lock:
-            old = self._known.pop(found.file, None)
+            old = self._known.get(found.file)
             if old is None or old.module is not module:
+                if self._is_left_out(found.file):  # it was forgotten while it was read
+                    return _untold(found)
                 self.version += 1
+            self._known.pop(found.file, None)
             self._names += names - (old.names if old is not None else 0)
             self._known[found.file] = _Known(current, module, time.monotonic(), names)
             while len(self._known) > _MOST_MODULES or (self._names > _MOST_NAMES and len(self._known) > 1):
@@ -248,6 +313,11 @@ class Importable:
             lines.setdefault(path, old)
         importable_store.write(self._store, lines)
         self._lines = lines
+
+
+def _untold(found: Found) -> Module:
+    """Return the module of a file that is left out: whether it has a name, nobody can tell."""
+    return exports.nothing(found.name, found.is_package)._replace(is_dynamic=True)
 
 
 def _broken(source: bytes, found: Found) -> Module | None:

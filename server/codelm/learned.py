@@ -1,13 +1,14 @@
 """A workspace as a session knows it: its files' words by the session's ids, sorted, and where each file is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from codelm.session import SessionVocabulary
+from codelm.vocabulary import PAD
 from codelm.workspace import WorkspaceIndex
-from codelm.workspace_cache import WorkspaceCache
+from codelm.workspace_cache import WorkspaceCache, sorted_places
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +25,17 @@ class LearnedWorkspace:
         return (0, 0) if number is None else self.cache.span(number)
 
 
+def ordered(index: WorkspaceIndex) -> WorkspaceIndex:
+    """Return an index with the order of its places: a third of a second for a million words, if it has none yet."""
+    if index.order is not None or not len(index):
+        return index
+    return replace(index, order=sorted_places(index.numbered_files()))
+
+
 def learned(index: WorkspaceIndex, session: SessionVocabulary) -> LearnedWorkspace:
-    """Return a workspace's index sorted, half a second for a million words; the session learns its words."""
-    ids = session.learn(index.lexicon)
-    paths = [path for path in index.files if len(index.ids_of(path))]
-    files = [ids[index.ids_of(path)] if len(ids) else np.zeros(0, np.int64) for path in paths]
-    return LearnedWorkspace(session, WorkspaceCache(files), {path: number for number, path in enumerate(paths)})
+    """Return a workspace's index as completions use it; the session learns its words."""
+    index = ordered(index)
+    ids = np.concatenate([[PAD], session.learn(index.lexicon)])
+    paths = [path for path, file in index.files.items() if file.start < file.end]
+    cache = WorkspaceCache(index.numbered_files(), ids, index.order)
+    return LearnedWorkspace(session, cache, {path: number for number, path in enumerate(paths)})

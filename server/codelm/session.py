@@ -4,8 +4,9 @@ A word of the session gets the next id behind the vocabulary's, so that caches c
 change while the session lasts.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from itertools import count
 from keyword import iskeyword
 from threading import Lock
 
@@ -19,11 +20,16 @@ from codelm.words import form_of
 LARGEST = 1 << 20
 """The most words that a session can tell apart; what it meets behind them is ``[UNK]``."""
 
+_SPECIAL = frozenset(SPECIAL_WORDS)
+_FEW = 100  # words up to which each is put where it belongs
 _MOST_FORMS = 2**15 - 1  # characters that are no Python may be many; those behind share a form
 
 
 class SessionVocabulary:
-    """A vocabulary that grows. Any thread may add words, and read while others do."""
+    """A vocabulary that grows. Any thread may add words, and read while others do.
+
+    What kinds of words there are is found out when it is asked for, of the words that were added since.
+    """
 
     def __init__(self, base: Vocabulary, largest: int = LARGEST):
         """Take the vocabulary to extend and how many words there may be in all."""
@@ -34,11 +40,12 @@ class SessionVocabulary:
         self._ids: dict[str, int] = {
             word: number for number, word in enumerate(base.words) if number >= len(SPECIAL_WORDS)
         }
-        self._folded: list[tuple[str, int]] = []  # the session's own words, lower case and sorted, with their ids
-        self._names: list[int] = []
-        self._strings: list[int] = []
+        # The session's own words, lower case and sorted, and their ids.
+        self._folded: tuple[list[str], Ids] = [], np.zeros(0, np.int64)
         self._form_numbers: dict[str, int] = {}
         self._forms = np.array([self._form(word) for word in base.words], np.int16)  # with room to grow
+        self._names = self._strings = np.zeros(0, np.int64)
+        self._kinds_known = len(base.words)  # of so many words the forms, names and strings are there
 
     def __len__(self) -> int:
         return len(self._words)
@@ -53,7 +60,7 @@ class SessionVocabulary:
     def ids(self, words: Iterable[str]) -> Ids:
         """Return the ids of words, (T,), without learning any."""
         known = self._ids
-        return np.fromiter((known.get(word, UNK) for word in words), np.int64)
+        return np.array([known.get(word, UNK) for word in words], np.int64)
 
     def word(self, number: int) -> str:
         """Return the word of an id. Raises IndexError when no word has it."""
@@ -68,7 +75,7 @@ class SessionVocabulary:
         """
         words = list(words)
         known = self._ids
-        new = [word for word in dict.fromkeys(words) if word not in known and word not in SPECIAL_WORDS]
+        new = [word for word in dict.fromkeys(words) if word not in known and word not in _SPECIAL]
         if new:
             with self._lock:
                 self._add(new)
@@ -76,51 +83,81 @@ class SessionVocabulary:
 
     def forms(self) -> NDArray[np.int16]:
         """Return the forms of all words, by number: (size,). What was returned before stays as it is."""
-        return self._forms[: len(self._words)]
+        size = self._know_kinds()
+        return self._forms[:size]
 
     def names(self) -> Ids:
         """Return the sorted ids of the session's own words that are identifiers and no keywords."""
-        return np.array(self._names, np.int64)
+        self._know_kinds()
+        return self._names
 
     def strings(self) -> Ids:
         """Return the sorted ids of the session's own words that are strings."""
-        return np.array(self._strings, np.int64)
+        self._know_kinds()
+        return self._strings
 
     def beginning_with(self, prefix: str) -> Ids:
         """Return the sorted ids of all words that begin with ``prefix``, upper and lower case alike."""
         wanted = prefix.casefold()
-        found = []
-        folded = self._folded
-        place = bisect_left(folded, (wanted, 0))
-        while place < len(folded) and folded[place][0].startswith(wanted):
-            found.append(folded[place][1])
-            place += 1
-        return np.concatenate([self.base.beginning_with(prefix), np.array(sorted(found), np.int64)])
+        folded, numbers = self._all_folded()
+        low = bisect_left(folded, wanted)
+        high = bisect_right(folded, wanted, low, key=lambda word: word[: len(wanted)])
+        return np.concatenate([self.base.beginning_with(prefix), np.sort(numbers[low:high])])
 
     def _add(self, words: list[str]) -> None:
-        added = []
-        for word in words:
-            # Asked again: another thread may have been here between the first look and the lock.
-            if word in self._ids or len(self._words) >= self._largest:
-                continue
-            number = len(self._words)
-            if number == len(self._forms):
-                self._forms = np.concatenate([self._forms, np.empty(max(1024, number // 4), np.int16)])
-            self._forms[number] = self._form(word)
-            self._words.append(word)
-            self._ids[word] = number  # behind the list: whoever sees the id finds the word
-            added.append((word.casefold(), number))
-            if word.isidentifier() and not iskeyword(word):
-                self._names.append(number)
-            elif word[-1:] in ("'", '"'):
-                self._strings.append(number)
-        if len(added) > 100:
-            self._folded = sorted([*self._folded, *added])
+        first = len(self._words)
+        # Asked again: another thread may have been here between the first look and the lock.
+        added = [word for word in words if word not in self._ids][: max(0, self._largest - first)]
+        self._words += added
+        self._ids.update(zip(added, count(first)))  # behind the list: whoever sees the id finds the word
+
+    def _know_kinds(self) -> int:
+        """Find out the forms, names and strings of all words that there are by now; return how many these are."""
+        size = len(self._words)
+        if self._kinds_known < size:
+            with self._lock:
+                self._learn_kinds(self._kinds_known, size)
+        return size
+
+    def _learn_kinds(self, known: int, size: int) -> None:
+        if known >= size:  # another thread was here
+            return
+        words = self._words[known:size]
+        forms = self._forms
+        if size > len(forms):
+            forms = np.concatenate([forms[:known], np.empty(size - known + max(1024, size // 4), np.int16)])
+        forms[known:size] = [self._form(word) for word in words]
+        names = [number for number, word in enumerate(words, known) if word.isidentifier() and not iskeyword(word)]
+        strings = [number for number, word in enumerate(words, known) if word[-1:] in ("'", '"')]
+        self._forms = forms
+        self._names = np.concatenate([self._names, np.array(names, np.int64)])
+        self._strings = np.concatenate([self._strings, np.array(strings, np.int64)])
+        self._kinds_known = size  # behind all of them: whoever sees it finds them
+
+    def _all_folded(self) -> tuple[list[str], Ids]:
+        """Return all of the session's own words, lower case and sorted, and their ids."""
+        size = len(self._words)
+        if len(self.base) + len(self._folded[0]) < size:
+            with self._lock:
+                self._fold()
+        return self._folded
+
+    def _fold(self) -> None:
+        folded, numbers = self._folded
+        known = len(self.base) + len(folded)
+        added = [word.casefold() for word in self._words[known:]]
+        if len(added) <= _FEW:
+            folded = folded.copy()
+            for number, word in enumerate(added, known):
+                place = bisect_right(folded, word)
+                folded.insert(place, word)
+                numbers = np.insert(numbers, place, number)
         else:
-            folded = self._folded.copy()
-            for entry in added:
-                insort(folded, entry)
-            self._folded = folded
+            every = folded + added
+            order = sorted(range(len(every)), key=every.__getitem__)
+            folded = [every[place] for place in order]
+            numbers = np.concatenate([numbers, np.arange(known, known + len(added))])[order]
+        self._folded = folded, numbers
 
     def _form(self, word: str) -> int:
         return self._form_numbers.setdefault(form_of(word), min(len(self._form_numbers), _MOST_FORMS))

@@ -57,9 +57,13 @@ class WorkspaceIndex:
     """(T,) read-only; the files' words one after the other, in the order of ``files``."""
     files: Mapping[str, IndexedFile] = field(default_factory=dict)
     """(F,) by ``workspace_files.path_key``."""
+    order: NDArray[np.uint32] | None = None
+    """(T,) read-only; how ``workspace_cache`` sorts the places of ``numbered_files``, where that is known already."""
 
     def __post_init__(self) -> None:
         self.ids.flags.writeable = False
+        if self.order is not None:
+            self.order.flags.writeable = False
 
     def __len__(self) -> int:
         """Return how many words the files have in all."""
@@ -69,6 +73,11 @@ class WorkspaceIndex:
         """Return the ids of a file's words. Raises KeyError when the index has no such file."""
         file = self.files[path]
         return self.ids[file.start : file.end]
+
+    def numbered_files(self) -> list[NDArray[np.uint32]]:
+        """Return the words of all files that have any, by numbers from 1 on: one more than their ids."""
+        numbers = self.ids + np.uint32(1)
+        return [numbers[file.start : file.end] for file in self.files.values() if file.start < file.end]
 
     def is_current(self, files: Collection[Found]) -> bool:
         """Return whether an update to ``files`` would change nothing."""

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
+from codelm.workspace_format import decoded_index
+
 CHANGED, CREATED, DELETED = (types.FileChangeType.Changed, types.FileChangeType.Created, types.FileChangeType.Deleted)
 WATCHES = {"workspace": {"didChangeWatchedFiles": {"dynamicRegistration": True}}}
 SHOWS_PROGRESS = {"window": {"workDoneProgress": True}}
@@ -192,6 +194,14 @@ async def test_saved_files_are_learned(begin):
     session.write("one.py", "alpha_after_saving = 1\n")
     session.editor.send({"method": "textDocument/didSave", "params": {"textDocument": {"uri": session.uri("one.py")}}})
     await session.until_offered("alph", "alpha_after_saving", "alpha_of_two")
+
+
+async def test_the_order_of_the_places_is_saved_so_that_the_next_start_need_not_sort(begin, cache):
+    session = await begin()
+    await session.until_offered("alph", "alpha_of_one", "alpha_of_two")
+    await session.until_saved(cache, "alpha_of_one", "alpha_of_two")
+    [saved] = cache.rglob("index")
+    assert decoded_index(saved.read_bytes()).order is not None
 
 
 async def test_watched_files_are_followed(begin):
@@ -621,5 +631,44 @@ async def test_the_real_server_completes_what_another_file_has(begin, project, c
         await asyncio.sleep(0.05)
     assert (await session.command("codelm.forget", "workspace"))["result"] is None
     assert "quixotic_banana" not in await labels(session)
+    assert await session.editor.end() == 0
+    assert not [line for line in session.editor.log if "ERROR" in line]
+
+
+async def test_the_real_server_forgets_the_names_of_a_module(begin, project, cache):
+    """Those that an import offers, too: at once, in the next session, and in all that is saved."""
+    (project / "forgotten.py").write_text("def quixotic_banana(): ...\n", encoding="utf-8")
+    (project / "kept.py").write_text("def zealous_walrus(): ...\n", encoding="utf-8")
+    code = f"from codelm.lsp import learner\nlearner.SAVE_LATER = {QUICK['SAVE_LATER']}\n"
+    real = (sys.executable, "-c", f"{code}from codelm.cli import main\nmain(['--stdio'])")
+
+    async def labels(session, module: str) -> list[str]:
+        text = f"from {module} import "
+        session.version += 1
+        session.editor.send(session.editor.changing(session.version, {"text": text}, uri=session.uri()))
+        return [item["label"] for item in (await session.editor.complete(0, len(text), uri=session.uri()))["items"]]
+
+    async def until_kept(word: str) -> None:
+        while not any(word in file.read_text(encoding="ascii") for file in cache.rglob("importable.txt")):
+            await labels(session, "kept")  # saving follows a completion
+            await asyncio.sleep(0.05)
+
+    session = await begin(real)
+    while "quixotic_banana" not in await labels(session, "forgotten"):
+        await asyncio.sleep(0.05)
+    await until_kept("quixotic_banana")
+    assert (await session.command("codelm.forget", "file", session.uri("forgotten.py")))["result"] is None
+    assert "quixotic" not in on_disk(cache)
+    for _ in ("at once", "in the next session"):
+        while "zealous_walrus" not in await labels(session, "kept"):
+            await asyncio.sleep(0.05)
+        assert "quixotic_banana" not in await labels(session, "forgotten")
+        await until_kept("zealous_walrus")
+        assert await session.editor.end() == 0
+        assert "quixotic" not in on_disk(cache)
+        session = await begin(real)
+    await session.command("codelm.learn", "file", session.uri("forgotten.py"))
+    while "quixotic_banana" not in await labels(session, "forgotten"):
+        await asyncio.sleep(0.05)
     assert await session.editor.end() == 0
     assert not [line for line in session.editor.log if "ERROR" in line]

@@ -103,6 +103,4 @@ def _workspace(cache: WorkspaceCache, file: int, size: int, weights: Weights, wh
     if which == "none":
         return cache.model(size, weights.caches["workspace"])
     begin, end = cache.span(file)
-    return cache.model(
-        size, weights.caches["workspace"], (begin, end) if which == "others" else (begin, len(cache.ids))
-    )
+    return cache.model(size, weights.caches["workspace"], (begin, end) if which == "others" else (begin, cache.end))

@@ -5,7 +5,7 @@ All of it is done on one thread, in steps of a file each, so that nothing that i
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 from codelm.environment import find_environment
 from codelm.errors import Cancelled, StorageError, UsageError
 from codelm.importable import Importable
+from codelm.learned import ordered
 from codelm.lsp.gate import Gate
 from codelm.lsp.learning import Surroundings, Wanted
 from codelm.lsp.log import LOG
@@ -300,6 +301,8 @@ class Learner:
         forgotten = self._forgotten()
         if self._is_cancelled or forgotten is None or forgotten.workspace:
             return
+        if self._importable is not None:  # another process may have forgotten a file
+            self._importable.set_forgotten(self._without_names(forgotten))
         self._changed.clear()
         began = time.monotonic()
         listing = source_files(
@@ -314,8 +317,10 @@ class Learner:
         yield
         if not self._index.is_current(listing.files):
             if self._importable is not None:
-                self._importable.forget()
+                self._importable.look_again()
             yield from self._reading(listing.files)
+        else:
+            give_back()  # megabytes that listing and the first completions left, which no publishing gives back
         if self._index is not self._saved:
             self._save_at = time.monotonic()
 
@@ -333,7 +338,7 @@ class Learner:
             else:
                 files[path] = found
             if self._importable is not None:
-                self._importable.forget(Path(path))
+                self._importable.look_again(Path(path))
         yield
         if not self._index.is_current(files.values()):
             yield from self._reading(list(files.values()))
@@ -388,7 +393,7 @@ class Learner:
         if self._completer is None:
             return
         began = time.monotonic()
-        self._published = self._index
+        self._published = self._index = ordered(self._index)  # the order is saved with it
         self._completer.workspace = self._completer.learned(self._index) if len(self._index) else None
         now = time.monotonic()
         self._publish_at = now + max(FIRST_RESULT, (now - began) / SHARE)
@@ -400,12 +405,13 @@ class Learner:
         self._save_at = math.inf
         if self._store is None or self._index is self._saved:
             return
-        self._saved = self._index
+        self._saved = self._index = ordered(self._index)  # what was published is ordered already
         try:
             if not self._store.save(self._index):
                 LOG.info("the workspace is not kept: another codelm has forgotten everything meanwhile")
         except StorageError as error:
             self._warn_once(f"what codelm learns from this workspace is lost when the editor ends: {error}")
+        give_back()  # of what was written, nine megabytes for a million words
 
     def _forgotten(self) -> Forgotten | None:
         """Return what was forgotten; None, and nothing is learned, when that cannot be read."""
@@ -431,17 +437,22 @@ class Learner:
 
     def _find_importable(self) -> None:
         """Make the index of importable names: without the workspace's own modules where nothing is learned from it."""
-        roots, store = self._roots, None
+        roots = self._roots
         forgotten = self._forgotten()
         learns = self._learns and forgotten is not None and not forgotten.workspace
-        # Where a file was forgotten, its names could get to the disk again: none are kept then.
-        if learns and forgotten is not None and not (forgotten.marks or self._forgotten_here):
-            store = self._store.folder if self._store is not None else None
+        store = self._store.folder if learns and self._store is not None else None
         environment = find_environment(roots, self._wanted.interpreter)
         LOG.info("importable names: %s", environment.found)
-        self._importable = Importable(roots if learns else (), environment, store)
+        self._importable = Importable(roots if learns else (), environment, store, self._without_names(forgotten))
         if self._completer is not None:
             self._completer.importable = self._importable
+
+    def _without_names(self, forgotten: Forgotten | None) -> "_Both":
+        """Return the files whose names are not told: not those of a forgotten workspace, for then all files would be
+        among them, those of the environment too.
+        """
+        marked = Forgotten() if forgotten is None or forgotten.workspace else forgotten
+        return _Both(marked, frozenset(self._forgotten_here))
 
     def _read_importable(self, importable: Importable) -> None:
         """Read one of the modules that completions wait for."""
@@ -461,8 +472,12 @@ class Learner:
         if self._importable is None or self._store is None:
             return
         try:
-            if self._learns and self._store.may_keep():
+            written = None
+            # What another process forgets while this one writes is taken out again.
+            while self._learns and self._store.may_keep() and (forgotten := self._store.forgotten()) != written:
+                self._importable.set_forgotten(self._without_names(forgotten))
                 self._importable.save()
+                written = forgotten
         except StorageError as error:
             LOG.warning("%s", error)
 
@@ -472,7 +487,7 @@ class _Both:
     """What was forgotten, by the marks on the disk or in this session. Asked with ``in``."""
 
     marked: Forgotten
-    here: set[str]
+    here: Container[str]
 
     def __contains__(self, path: object) -> bool:
         return path in self.here or path in self.marked
