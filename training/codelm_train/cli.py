@@ -245,10 +245,7 @@ def _add_mix(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )  # fmt: skip
     command.add_argument("model", type=Path, metavar="MODEL", help="a checkpoint's folder")
     command.add_argument("--corpus", type=Path, metavar="CORPUS", help="a folder that `corpus` made")
-    command.add_argument(
-        "--tokenised", type=Path, metavar="FILE",
-        help="instead of CORPUS: text, one sequence a line, words between blanks",
-    )  # fmt: skip
+    _add_tokenised(command)
     command.add_argument("--split", default=VALIDATION, metavar="NAME", help="default: %(default)s")
     command.add_argument(
         "--samples", type=int, default=mix.SAMPLES, metavar="N", help="words to look at (default: %(default)s)"
@@ -293,6 +290,10 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _add_corpus_or_text(command: argparse.ArgumentParser) -> None:
     command.add_argument("corpus", type=Path, nargs="?", metavar="CORPUS", help="a folder that `corpus` made")
+    _add_tokenised(command)
+
+
+def _add_tokenised(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--tokenised", type=Path, metavar="FILE",
         help="instead of CORPUS: text, one sequence a line, words between blanks",
