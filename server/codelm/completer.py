@@ -27,7 +27,7 @@ from codelm.importable import Importable
 from codelm.learned import LearnedWorkspace, learned
 from codelm.lexer import Kind, Token, lex
 from codelm.mixture import Caches, Mixture, MixtureState
-from codelm.model import Ids, Scores
+from codelm.model import Ids, Scores, among
 from codelm.open_file import OpenFile
 from codelm.scope import place_of
 from codelm.session import SessionVocabulary
@@ -218,14 +218,15 @@ class Completer:
     def _names(self, request: _Request, limit: int, named: Candidates | None) -> tuple[Ids, Scores, bool]:
         """Return the best names and keywords, their log probabilities, and whether no other fits what is typed."""
         cursor, mixture, state = request.cursor, request.mixture, request.state
-        allowed = self._allowed(cursor.words, mixture.size)
-        if cursor.typed:
-            allowed = _common(allowed, self._session.beginning_with(cursor.typed))
         if named is not None and named.exhaustive:
             fitting, fitting_scores = self._fitting(named, request)
             best, scores = _best(fitting, fitting_scores, limit)
             complete = named.complete and len(fitting) <= limit
         else:
+            allowed = self._allowed(cursor.words, mixture.size)
+            if cursor.typed:
+                fitting = self._session.beginning_with(cursor.typed)
+                allowed = fitting[among(fitting, allowed)]
             best, scores = beam.best_next(mixture, state, limit, allowed)
             complete = len(allowed) <= limit
             if named is not None:
@@ -355,12 +356,6 @@ class Completer:
             if len(items) == _MOST_LINES:
                 break
         return items
-
-
-def _common(many: Ids, few: Ids) -> Ids:
-    """Return the ids of ``few`` that ``many`` has, both sorted. (numpy's intersect1d would sort them all again.)"""
-    places = np.minimum(many.searchsorted(few), max(len(many) - 1, 0))
-    return few[many[places] == few] if len(many) else few[:0]
 
 
 def _best(ids: Ids, scores: Scores, limit: int) -> tuple[Ids, Scores]:

@@ -400,17 +400,22 @@ def absolute(target: str, level: int, module: str, is_package: bool) -> str | No
 
 def _names(target: ast.expr) -> Iterator[str]:
     """Yield the names that an assignment to ``target`` binds."""
+    for part in _parts(target):
+        if isinstance(part, ast.Name):
+            yield part.id
+
+
+def _parts(target: ast.expr) -> Iterator[ast.expr]:
+    """Yield what a target takes apart: of ``a, (b.c, *d)`` it is ``a``, ``b.c`` and ``d``."""
     todo = [target]
     while todo:
         match todo.pop():
-            case ast.Name(id=name):
-                yield name
             case ast.Tuple(elts=items) | ast.List(elts=items):
                 todo += items[::-1]
             case ast.Starred(value=value):
                 todo.append(value)
-            case _:
-                pass
+            case part:
+                yield part
 
 
 def target_is(target: ast.expr) -> bool:
@@ -464,15 +469,10 @@ def _local_type(value: ast.expr, local: Mapping[str, str]) -> str:
 
 
 def _attributes(target: ast.expr, self: str, type_: str) -> Iterator[tuple[str, str]]:
-    todo = [target]
-    while todo:
-        match todo.pop():
+    for part in _parts(target):
+        match part:
             case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner == self and is_name(name):
                 yield intern(name), type_
-            case ast.Tuple(elts=items) | ast.List(elts=items):
-                todo += items[::-1]
-            case ast.Starred(value=value):
-                todo.append(value)
             case _:
                 pass
 

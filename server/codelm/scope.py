@@ -6,7 +6,6 @@ from enum import Enum
 from keyword import iskeyword
 
 _STATEMENT_BEGINS = frozenset([":", ";"])
-_OPENING_OF = {")": "(", "]": "[", "}": "{"}
 
 
 class Wanted(Enum):

@@ -21,7 +21,7 @@ from codelm.errors import CorpusError
 from codelm.model import Ids, LanguageModel
 from codelm.vocabulary import EOS, UNK, Vocabulary
 from codelm.weights import Weights
-from codelm.words import LONG_NUMBER, LONG_STRING, STRUCTURE_WORDS
+from codelm.words import LONG_NUMBER, LONG_STRING, STRUCTURE_WORDS, form_of
 from codelm_train.corpus import Split
 from codelm_train.encode import encoded
 from codelm_train.progress import Progress, silent
@@ -230,11 +230,7 @@ def kind_of(word: str) -> str:
         return "structure"
     if word.isidentifier():
         return "keyword" if iskeyword(word) else "identifier"
-    if word in (LONG_STRING, LONG_NUMBER):
-        return "string" if word == LONG_STRING else "number"
-    if word[-1:] in ("'", '"'):
-        return "string"
-    return "number" if word[:1].isdecimal() or (word[:1] == "." and word[1:2].isdecimal()) else "operator"
+    return {LONG_STRING: "string", LONG_NUMBER: "number"}.get(form_of(word), "operator")
 
 
 def _scores(
