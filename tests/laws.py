@@ -86,3 +86,13 @@ def proposals_agree_with_scores(model: Model, size: int, context: Ids, k: int, a
     assert np.isin(listed, candidates).all()
     best = np.sort(scores[candidates])[::-1][: len(listed)]
     np.testing.assert_allclose(scores[listed], best, atol=1e-5)
+
+
+def an_empty_cache_says_nothing(model: Any, size: int) -> None:
+    """A cache of file or workspace that has learned nothing matches nothing, proposes nothing and has no favourites."""
+    state = model.read(model.start(), np.array([3, 4]))
+    assert model.match_lengths(state).tolist() == [-1]
+    assert model.propose(state, 3).tolist() == [[-1, -1, -1]]
+    np.testing.assert_allclose(np.exp(log_probs(model, state, 1, size)[0, 1:]), 1 / (size - 1), rtol=1e-6)
+    assert not model.experts(state, 3).any()
+    assert not model.counts_from(0).any()

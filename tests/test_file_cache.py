@@ -191,12 +191,7 @@ def test_what_stands_below_the_cursor_does_not_continue_what_stands_above():
 
 def test_an_empty_file_knows_nothing_and_says_so():
     model = FileModel(learned([]), SIZE, WEIGHTS)
-    state = model.read(model.start(), np.array([3, 4]))
-    assert model.match_lengths(state).tolist() == [-1]
-    assert model.propose(state, 3).tolist() == [[-1, -1, -1]]
-    np.testing.assert_allclose(np.exp(log_probs(model, state, 1, SIZE)[0, 1:]), 1 / (SIZE - 1), rtol=1e-6)
-    assert not model.experts(state, 3).any()
-    assert not model.counts_from(0).any()
+    laws.an_empty_cache_says_nothing(model, SIZE)
 
 
 def test_a_word_that_is_new_to_the_file_matches_nothing_and_has_no_probability():

@@ -311,12 +311,7 @@ def test_a_workspace_of_nothing_but_the_open_file_knows_nothing():
 
 def assert_empty(model: WorkspaceModel) -> None:
     assert model.empty
-    state = model.read(model.start(), np.array([3, 4]))
-    assert model.match_lengths(state).tolist() == [-1]
-    assert model.propose(state, 3).tolist() == [[-1, -1, -1]]
-    np.testing.assert_allclose(np.exp(log_probs(model, state, 1, SIZE)[0, 1:]), 1 / (SIZE - 1), rtol=1e-6)
-    assert not model.experts(state, 3).any()
-    assert not model.counts_from(0).any()
+    laws.an_empty_cache_says_nothing(model, SIZE)
 
 
 def test_words_of_the_session_that_came_later_have_no_probability_and_no_count():
