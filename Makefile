@@ -1,5 +1,5 @@
 # codelm: `make run` shows it at work, `make test` tests it. Both make what they need under build/.
-# Then: lint, format, bench (speed beside references), replay (typing in real projects), clean.
+# Then: lint, format, bench (speed beside references), bench-gpu, replay (typing in real projects), clean.
 #
 # PYTHON      the interpreter to make the environments with (3.11 or newer)
 # CODELM_PIP  more options for pip: on machines where the plain `torch` would bring gigabytes of CUDA,
@@ -13,7 +13,7 @@ DEV := build/dev-env
 BIN := $(DEV)/bin
 CODE := server training tests
 
-.PHONY: run test lint format bench replay clean
+.PHONY: run test lint format bench bench-gpu replay clean
 
 run: $(RUN)/installed
 	@$(RUN)/bin/codelm-lsp check editor-config/sample.py:14:29
@@ -34,6 +34,11 @@ format: $(DEV)/installed
 bench: $(DEV)/installed
 	$(BIN)/python tests/benchmarks/run.py
 	$(BIN)/python tests/benchmarks/workspace.py
+	$(BIN)/python tests/benchmarks/training.py
+
+# The same on a GPU: training of two sizes, and a step's latency. Needs a torch that was built for the GPU.
+bench-gpu: $(DEV)/installed
+	$(BIN)/python tests/benchmarks/training.py --gpu
 
 # Typing in five projects, replayed through the real server: fetches the projects, then takes about six minutes.
 replay: $(DEV)/installed

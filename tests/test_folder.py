@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codelm.errors import StorageError
-from codelm.folder import replace_file, replaced_folder
+from codelm.folder import replace_file, replaced_file, replaced_folder
 
 OURS = "test format"
 
@@ -157,3 +157,13 @@ def test_a_file_is_replaced_whole(tmp_path):
     replace_file(tmp_path / "a.txt", "two\n")
     assert (tmp_path / "a.txt").read_bytes() == b"two\n"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_file_that_is_not_written_to_its_end_changes_nothing(tmp_path):
+    replace_file(tmp_path / "a.bin", "one\n")
+    with pytest.raises(RuntimeError), replaced_file(tmp_path / "a.bin") as new:
+        new.write_bytes(b"half")
+        assert (tmp_path / "a.bin").read_bytes() == b"one\n"
+        raise RuntimeError
+    assert (tmp_path / "a.bin").read_bytes() == b"one\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]

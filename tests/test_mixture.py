@@ -218,6 +218,25 @@ def test_the_base_model_reads_a_word_that_it_lacks_as_the_unknown_one():
     np.testing.assert_array_equal(stepped.nodes, BASE.step(BASE.start(), np.zeros(1, np.int64), np.array([UNK])).nodes)
 
 
+def test_a_base_model_that_can_read_words_of_the_session_is_given_them(monkeypatch):
+    mixture = mixed([3, 4], [], [], models.random_weights(1))
+    given = []
+    monkeypatch.setattr(BASE, "read", lambda state, ids: given.extend(ids.tolist()) or state)
+    monkeypatch.setattr(BASE, "step", lambda state, _, ids: given.extend(ids.tolist()) or state)
+    state = mixture.read(mixture.start(), np.array([3, SIZE - 1]))
+    given.remove(PAD)  # the start's
+    mixture.step(state, np.zeros(1, np.int64), np.array([SIZE - 2]))
+    assert given == [3, SIZE - 1, SIZE - 2]
+
+
+@few_examples
+@given(mixture=MIXTURES, context=ANY_CONTEXT)
+def test_behind_a_base_state_the_caches_read_the_rest(mixture, context):
+    state = mixture.behind(BASE.read(BASE.start(), context), context)
+    whole = mixture.read(mixture.start(), context)
+    np.testing.assert_array_equal(log_probs(mixture, state, 1, SIZE), log_probs(mixture, whole, 1, SIZE))
+
+
 def test_a_word_of_the_session_is_proposed_where_it_was_seen():
     new = KNOWN + 1
     mixture = mixed([3, 4, new, 5, 3, 4], [], [], models.random_weights(1))

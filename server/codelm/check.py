@@ -42,7 +42,7 @@ def _facts(model: Checkpoint, answer: Answer) -> dict[str, object]:
         "model": {
             "name": model.name,
             "folder": str(model.folder),
-            "kind": f"n-grams of up to {model.model.order} words, {len(model.vocabulary):,} words",
+            "kind": f"{_kind(model)}, {len(model.vocabulary):,} words",
             "megabytes": round(checkpoint.bytes_in(model.folder) / 1e6, 1),
             "device": "cpu",
         },
@@ -53,6 +53,12 @@ def _facts(model: Checkpoint, answer: Answer) -> dict[str, object]:
         },
         "completions": list(answer.labels),
     }
+
+
+def _kind(model: Checkpoint) -> str:
+    if model.shape is None:
+        return f"n-grams of up to {model.ngram.order} words"
+    return f"{model.shape.kind.upper()} network, {model.shape.layers} x {model.shape.hidden}"
 
 
 def _text(facts: dict[str, object]) -> str:

@@ -7,7 +7,8 @@
     ├── CheckpointError         a model folder is missing, broken or of another version
     ├── UsageError              a command or setting asks for something that cannot be
     ├── StorageError            a file or folder cannot be written
-    └── CorpusError             sources of training data are missing, broken or empty
+    ├── CorpusError             sources of training data are missing, broken or empty
+    └── TrainingError           a training cannot go on: its numbers overflowed, or memory ran out
     Cancelled                   the answer is no longer wanted; not an error to show
 """
 
@@ -34,6 +35,10 @@ class StorageError(CodelmError):
 
 class CorpusError(CodelmError):
     """Sources of training data are missing, broken or empty."""
+
+
+class TrainingError(CodelmError):
+    """A training cannot go on: its numbers overflowed, or memory ran out."""
 
 
 class Cancelled(Exception):  # noqa: N818 - a signal, not an error

@@ -32,13 +32,13 @@ def replaced_folder(target: Path, ours: str) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         recover(target)
-        _refuse_foreign(target, ours)
+        refuse_foreign(target, ours)
         new.mkdir()
         lock = _lock(new)
         yield new
         for file in new.iterdir():
             _flush(file)
-        _refuse_foreign(target, ours)  # hours may have passed
+        refuse_foreign(target, ours)  # hours may have passed
         _swap(new, target)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -51,10 +51,20 @@ def replaced_folder(target: Path, ours: str) -> Iterator[Path]:
 
 def replace_file(target: Path, content: str) -> None:
     """Write a UTF-8 text file whole or not at all. Raises StorageError, naming the file."""
+    with replaced_file(target) as new:
+        new.write_text(content, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def replaced_file(target: Path) -> Iterator[Path]:
+    """Yield the path of a file to write, which takes the place of ``target`` when the block ends well.
+
+    Raises StorageError, naming the file, when it cannot be written; then nothing changed.
+    """
     new = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_NEW}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(content, encoding="utf-8", newline="\n")
+        yield new
         _flush(new)
         new.replace(target)
     except OSError as error:
@@ -76,7 +86,8 @@ def recover(target: Path) -> None:
             os.close(lock)
 
 
-def _refuse_foreign(target: Path, ours: str) -> None:
+def refuse_foreign(target: Path, ours: str) -> None:
+    """Raise StorageError where ``target`` is something that ``replaced_folder`` would not replace."""
     if not os.path.lexists(target):
         return
     if target.is_symlink() or not target.is_dir():

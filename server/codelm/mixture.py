@@ -3,9 +3,9 @@
     p(w | h) = Σ λ_i(ℓ_file, ℓ_workspace) · p_i(w | h)
 
 The weights λ depend on how long a context the caches of file and workspace have found again (ℓ); ``codelm_train.mix``
-fits them by EM. A word of the session that the base model lacks is ``[UNK]`` to it: of that probability the share
-``seen_again`` goes to the session's words, to each by how often the caches have seen it, and the rest stays with
-``[UNK]``.
+fits them by EM. A word of the session that the base model lacks is read by it as it can (``codelm.model.ReadsWords``)
+and predicted as ``[UNK]``: of that probability the share ``seen_again`` goes to the session's words, to each by how
+often the caches have seen it, and the rest stays with ``[UNK]``.
 """
 
 from dataclasses import dataclass, field
@@ -94,15 +94,13 @@ class Mixture(Generic[S]):
     def read(self, state: MixtureState[S], ids: Ids) -> MixtureState[S]:
         """Return the state after a context: ids (T,)."""
         states = zip(self._all, state.caches, strict=True)
-        return MixtureState(
-            self.base.read(state.base, self._known(ids)), tuple(cache.read(own, ids) for cache, own in states)
-        )
+        return MixtureState(self.base.read(state.base, ids), tuple(cache.read(own, ids) for cache, own in states))
 
     def step(self, state: MixtureState[S], rows: Ids, ids: Ids) -> MixtureState[S]:
         """Continue row ``rows[i]`` with ``ids[i]``."""
         states = zip(self._all, state.caches, strict=True)
         return MixtureState(
-            self.base.step(state.base, rows, self._known(ids)),
+            self.base.step(state.base, rows, ids),
             tuple(cache.step(own, rows, ids) for cache, own in states),
         )
 
@@ -138,6 +136,10 @@ class Mixture(Generic[S]):
         state.ranked[:] = [(best[:, : order.shape[1]].copy(), scores[rows, order])]
         return best
 
+    def behind(self, base: S, ids: Ids) -> MixtureState[S]:
+        """Return the state after all words of a sequence so far, ids (T,), which the base model has read already."""
+        return MixtureState(base, tuple(cache.read(cache.start(), ids) for cache in self._all))
+
     # --- what fitting asks besides ------------------------------------------------------------------------
 
     def base_probabilities(self, state: MixtureState[S], ids: Ids) -> Floats:
@@ -148,10 +150,6 @@ class Mixture(Generic[S]):
             probabilities[new] *= self._spread[ids[new] - self.known]
         probabilities[ids == UNK] *= self._kept
         return probabilities
-
-    def _known(self, ids: Ids) -> Ids:
-        """Return the ids as the base model knows them."""
-        return np.where(ids < self.known, ids, UNK)
 
     def _shares(self, state: MixtureState[S]) -> Floats:
         if not state.shares:

@@ -12,7 +12,8 @@ B rows (hypotheses that are advanced together), T tokens, C candidates, K best. 
 5. ``propose`` agrees with ``score``: it lists the best ids, best first.
 """
 
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,23 @@ class LanguageModel(Protocol[S]):
     def score(self, state: S, ids: Ids) -> Scores:
         """Return the log probabilities of the candidates: ids (B, C) → (B, C), float32."""
         ...
+
+
+@runtime_checkable
+class ReadsWords(Protocol[S]):
+    """A model that can make something of words outside its vocabulary when it reads them, though it predicts none."""
+
+    def reading(self, words: Sequence[str]) -> LanguageModel[S]:
+        """Return the model that reads the ids V, V + 1, … behind its vocabulary of V ids as these words."""
+        ...
+
+
+def reading(model: LanguageModel[S], words: Sequence[str]) -> LanguageModel[S]:
+    """Return a model that reads the ids behind its vocabulary as these words, if it can; else the model itself.
+
+    Every model reads an id that it lacks, and scores it, as ``[UNK]``.
+    """
+    return model.reading(words) if isinstance(model, ReadsWords) else model
 
 
 def log_probs(model: LanguageModel[S], state: S, rows: int, size: int) -> Scores:

@@ -88,7 +88,8 @@ def test_the_manifest_says_what_was_dropped_and_why(tmp_path: Path) -> None:
     [shop] = manifest["sources"]
     assert (shop["name"], shop["licence"], shop["sequences"]) == ("shop", "MIT", 1)
     assert shop["words"] == manifest["splits"]["train"]["words"] == len(words(function(1, 40)))
-    assert manifest["options"] == {"code_tokens": False, "validation_share": 0, "similarity": 0.8}
+    assert manifest["options"] == {"code_tokens": False, "validation_share": 0, "similarity": 0.8, "longest": 0}
+    assert manifest["cut"] == 0
 
 
 def test_what_validates_is_never_in_training(tmp_path: Path) -> None:
@@ -113,6 +114,47 @@ def test_code_tokens_of_rows_are_taken_as_they_are(tmp_path: Path) -> None:
     corpus = build([file], tmp_path / "corpus", Options(code_tokens=True))
     assert corpus.stream == "code_tokens"
     assert texts(corpus, "train") == {"a/0.py": ["def", "f", "(", ")", ":", "return", "😀"]}
+
+
+class TestLongest:
+    """Sequences cut to their first words, as those of CodeSearchNet's tokens are for small models."""
+
+    def test_the_first_words_stay_and_the_manifest_says_how_many_sequences_were_cut(self, tmp_path: Path) -> None:
+        file = rows(
+            tmp_path / "rows.jsonl",
+            ("a", "train", "one two three four"),
+            ("a", "train", "just 3 words"),
+            ("b", "test", "x y z w v"),
+        )
+        corpus = build([file], tmp_path / "corpus", Options(code_tokens=True, longest=3))
+        assert texts(corpus, "train") == {"a/0.py": ["one", "two", "three"], "a/1.py": ["just", "3", "words"]}
+        assert texts(corpus, "test") == {"b/2.py": ["x", "y", "z"]}
+        assert corpus.manifest["cut"] == 2
+        assert corpus.manifest["options"]["longest"] == 3
+        assert corpus.manifest["splits"]["train"]["words"] == 6
+        assert "four" not in corpus.lexicon.words
+
+    def test_what_differs_behind_the_cut_only_is_a_duplicate(self, tmp_path: Path) -> None:
+        """Else a model would be measured on what it has learned."""
+        file = rows(
+            tmp_path / "rows.jsonl", ("a", "train", "one two three"), ("a", "train", "k l"), ("b", "test", "one two 3")
+        )
+        corpus = build([file], tmp_path / "corpus", Options(code_tokens=True, longest=2, similarity=1))
+        assert texts(corpus, "train") == {"a/1.py": ["k", "l"]}
+        assert texts(corpus, "test") == {"b/2.py": ["one", "two"]}
+        assert corpus.manifest["dropped"] == {"duplicate": 1}
+        assert corpus.manifest["cut"] == 1, "what was dropped does not count"
+
+    def test_the_lexers_words_are_cut_alike_in_every_process(self, tmp_path: Path) -> None:
+        sources = [STDLIB / "json", STDLIB / "email", STDLIB / "asyncio"]
+        build(sources, tmp_path / "one", Options(longest=50), workers=1)
+        corpus = build(sources, tmp_path / "two", Options(longest=50), workers=2)
+        assert contents(tmp_path / "one") == contents(tmp_path / "two")
+        assert max(map(len, corpus.split("train"))) == 50
+
+    def test_less_than_none_is_refused(self) -> None:
+        with pytest.raises(CorpusError, match="the longest sequence -1 is not 1 or more words"):
+            Options(longest=-1)
 
 
 def test_code_tokens_are_asked_of_rows_only(tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import models
+import networks
 import numpy as np
 import pytest
 
+from codelm import checkpoint
 from codelm.errors import CorpusError
 from codelm.model import log_probs
 from codelm.vocabulary import EOS, UNK
 from codelm.weights import unfitted
+from codelm_train.calibration import calibration
 from codelm_train.corpus import Sequences, Split
 from codelm_train.evaluate import KINDS, Evaluation, evaluate, evaluate_workspace, kind_of
 from codelm_train.replay import moments, projects
@@ -65,6 +69,24 @@ def test_every_number_is_the_one_computed_by_hand():
     assert found.kinds["identifier"] == found.identifiers
     keywords = [tokens[0], tokens[6]]
     assert found.kinds["keyword"].perplexity == pytest.approx(math.exp(-sum(p for p, _, _ in keywords) / 2), rel=1e-5)
+
+
+@pytest.mark.parametrize("runner", networks.RUNNERS)
+def test_a_network_reads_unknown_words_by_their_pieces_and_predicts_them_as_unknown(runner):
+    model, vocabulary = networks.opened("lstm, tied", runner), models.vocabulary(networks.SIZE)
+    words = ("def", "readHttp", "(", "never_seen", "[EOS]")
+    row = [0, 1, 2, 3, 1, 4, 0]
+    new = ["readHttp", "never_seen", "[EOS]"]
+    found = evaluate(model, vocabulary, words, np.array(row), np.array([0, len(row)]))
+    reader, state, nats = model.reading(new), model.start(), 0.0
+    for word in (*(words[place] for place in row), None):
+        target = EOS if word is None else vocabulary.id(word) if word not in new else UNK
+        nats -= float(model.score(state, np.array([[target]]))[0, 0])
+        read = len(vocabulary) + new.index(word) if word in new else target
+        state = reader.step(state, np.zeros(1, np.int64), np.array([read]))
+    assert found.all.bits_per_token == pytest.approx(nats / (len(row) + 1) / math.log(2), rel=1e-5)
+    assert found.all.unknown_share == 4 / 8
+    assert found.unknown.mrr == 0
 
 
 @pytest.mark.parametrize(
@@ -127,6 +149,45 @@ def test_it_survives_json():
     assert list(raw["kinds"]) == list(KINDS)
 
 
+def test_what_was_measured_before_calibration_was_is_read_without():
+    ids = models.encoded()[0][:50]
+    found = evaluate(models.ngram(2), models.vocabulary(), models.vocabulary().words, ids, np.array([0, 50]))
+    raw = found.as_json()
+    del raw["calibration"]
+    before = Evaluation.from_json(raw)
+    assert before == replace(found, calibration=None)
+    assert before.as_json() == raw
+    assert Evaluation.from_json(checkpoint.load(checkpoint.BUNDLED).facts["quality"]).all.tokens > 0
+
+
+def test_the_best_word_is_compared_with_how_sure_the_model_was_of_it():
+    """`[UNK]`, which is never ranked, is not the best word, however probable it is."""
+    model, known = models.ngram(3, 60), models.vocabulary(60)
+    rows = [models.sequences()[number][:120] for number in (0, 1)]
+    words = tuple(sorted({word for row in rows for word in row}))
+    ids = np.array([words.index(word) for row in rows for word in row])
+    sure, right, unknown_first = [], [], 0
+    for row in rows:
+        state = model.start()
+        for word in row:
+            scores = log_probs(model, state, 1, len(known))[0].astype(float)
+            unknown_first += int(scores.argmax() == UNK)
+            scores[UNK] = -np.inf
+            sure.append(math.exp(scores.max()))
+            right.append(scores.argmax() == known.id(word))
+            state = model.step(state, np.zeros(1, np.int64), np.array([known.id(word)]))
+    assert unknown_first > 10
+    expected = calibration(np.array(sure), np.array(right))
+    found = evaluate(model, known, words, ids, np.array([0, 120, 240])).calibration
+    assert found is not None
+    assert [part.count for part in found.bins] == [part.count for part in expected.bins]
+    assert [part.accuracy for part in found.bins] == [part.accuracy for part in expected.bins]
+    assert found.error == pytest.approx(expected.error)
+    some = evaluate(model, known, words, ids, np.array([0, 120, 240]), every=7).calibration
+    assert some is not None
+    assert sum(part.count for part in some.bins) == 2 * 17, "only words that are ranked"
+
+
 def test_nothing_to_evaluate_is_an_error():
     with pytest.raises(CorpusError, match="nothing to evaluate"):
         evaluate(models.ngram(2), models.vocabulary(), ("a",), np.array([], np.int64), np.array([0]))
@@ -180,6 +241,19 @@ def test_without_a_project_only_the_file_teaches():
     )
     assert others.all.bits_per_token < earlier.all.bits_per_token < none.all.bits_per_token
     assert others.unknown.mrr >= earlier.unknown.mrr >= none.unknown.mrr
+
+
+def test_in_a_workspace_it_is_the_mixture_that_is_sure():
+    words, split = split_of(("p", CALLS * 3))
+    found = evaluate_workspace(BASE, KNOWN, unfitted(), words, split).calibration
+    sure, right = [], []
+    (project,) = projects(split, words, KNOWN)
+    for moment in moments(project, split, BASE, KNOWN, unfitted()):
+        best = next(word for word in moment.mixture.propose(moment.state, 2)[0] if word != UNK)
+        sure.append(math.exp(moment.mixture.score(moment.state, np.array([[best]]))[0, 0]))
+        right.append(best == moment.word)
+    assert found == calibration(np.array(sure), np.array(right))
+    assert found != evaluate(BASE, KNOWN, words, split.ids, split.starts).calibration
 
 
 def test_projects_know_nothing_of_each_other():

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import models
+import networks
 import numpy as np
 import pytest
 
 from codelm.model import Ids
 from codelm.session import SessionVocabulary
-from codelm.vocabulary import EOS, UNK
+from codelm.vocabulary import EOS, UNK, Vocabulary
 from codelm.weights import unfitted
 from codelm_train.corpus import Sequences, Split
 from codelm_train.replay import WORKSPACES, Moment, Project, Workspace, moments, projects
@@ -155,6 +156,35 @@ def test_every_nth_word_is_looked_at_the_middle_one_of_n(every):
             same = whole[moment.place]
             assert moment.word == same.word
             assert_same_scores(moment, same)
+
+
+def test_the_base_model_reads_every_word_once(monkeypatch):
+    """To read a file anew for each of its words would take a network hours."""
+    lengths: list[int] = []
+    read = BASE.read
+    monkeypatch.setattr(BASE, "read", lambda state, ids: lengths.append(len(ids)) or read(state, ids))
+    split = split_of(FILES)
+    replayed(FILES)
+    assert sum(lengths) == len(split.ids) - len(split)  # all but the last of each file
+
+
+def test_a_network_reads_the_words_of_the_project_by_their_pieces():
+    network = networks.opened("lstm, tied", "onnx, int8")
+    vocabulary = models.vocabulary(networks.SIZE)
+    split = split_of(FILES)
+    for project in projects(split, LEXICON, vocabulary):
+        assert project.words == tuple(word for word in LEXICON[:-1] if word in new_words(project.name, vocabulary))
+        model = network.reading(project.words)
+        found = iter(moments(project, split, network, vocabulary, WEIGHTS))
+        for ids in project.ids:
+            for number in range(len(ids)):
+                expected = model.read(model.start(), ids[:number])
+                np.testing.assert_allclose(next(found).state.base.projected, expected.projected, atol=1e-5)
+
+
+def new_words(project: str, vocabulary: Vocabulary) -> set[str]:
+    words = {word for name, text in FILES if name == project for word in text.split()}
+    return {word for word in words if word not in vocabulary}
 
 
 def assert_same_scores(moment: Moment, same: Moment) -> None:

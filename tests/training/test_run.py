@@ -9,6 +9,8 @@ import pytest
 from codelm import checkpoint
 from codelm.errors import CodelmError, UsageError
 from codelm_train import build
+from codelm_train.cli import main
+from codelm_train.corpus import open_corpus
 from codelm_train.recipe import RECIPES, read_recipe
 from codelm_train.run import find_recipe, run
 
@@ -80,6 +82,10 @@ def test_the_same_recipe_again_does_nothing(recipe, tmp_path):
         (("samples = 500", "samples = 400"), {"mixture.json", "evaluation.json", "checkpoint"}),
         (("order = 3", "order = 2"), {"ngram", "mixture.json", "evaluation.json", "checkpoint"}),
         (("size = 500", "size = 400"), {"vocabulary.txt", "ngram", "mixture.json", "evaluation.json", "checkpoint"}),
+        (
+            ("validation_share = 0.2", "validation_share = 0.2\nlongest = 300"),
+            {"corpus", "vocabulary.txt", "ngram", "mixture.json", "evaluation.json", "checkpoint"},
+        ),
     ],
 )
 def test_a_changed_recipe_redoes_only_what_depends_on_the_change(recipe, tmp_path, change, again):
@@ -96,6 +102,54 @@ def test_a_changed_source_redoes_everything(recipe, tmp_path):
     (tmp_path / "source" / "new.py").write_text("def added(x):\n    return x + 1\n", encoding="utf-8")
     run(str(recipe), tmp_path / "out")
     assert redone(before, times(tmp_path / "out")) == set(before)
+
+
+class TestSourcesOnTheCommandLine:
+    """What to learn from is said with the command, in the place of what the recipe says."""
+
+    def test_they_take_the_place_of_the_recipes_relative_to_the_working_directory(self, recipe, tmp_path, monkeypatch):
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "source").rename(tmp_path / "elsewhere" / "code")
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert main(["run", f"../{recipe.name}", "--source", "code", "--out", str(tmp_path / "out")]) == 0
+        assert [source["name"] for source in open_corpus(tmp_path / "out" / "corpus").manifest["sources"]] == ["code"]
+        card = (tmp_path / "out" / "checkpoint" / "MODEL_CARD.md").read_text(encoding="utf-8")
+        assert "codelm-train run ../small.toml --source SOURCE..." in card
+
+    def test_a_recipe_can_leave_them_out_and_several_can_be_given(self, recipe, tmp_path, monkeypatch):
+        recipe.write_text(RECIPE.replace('sources = ["source"]\n', ""), encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
+        more = tmp_path / "more.py"
+        more.write_text("def added(x):\n    return x + 1\n", encoding="utf-8")
+        several = ["--source", "source", "more.py", "--source", "again.py"]
+        shutil.copy(Path(sysconfig.get_path("stdlib"), "ast.py"), tmp_path / "again.py")
+        assert main(["run", "small.toml", *several, "--out", "out"]) == 0
+        names = [source["name"] for source in open_corpus(tmp_path / "out" / "corpus").manifest["sources"]]
+        assert names == ["source", "more", "again"]
+
+    def test_without_any_the_error_says_how_to_give_them(self, recipe, tmp_path):
+        recipe.write_text(RECIPE.replace('["source"]', "[]"), encoding="utf-8")
+        with pytest.raises(UsageError, match=r"small\.toml names no sources: give them with --source SOURCE\.\.\."):
+            run(str(recipe), tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    def test_the_same_again_do_nothing_and_others_redo_everything(self, recipe, tmp_path):
+        given = [str(tmp_path / "source")]
+        run(str(recipe), tmp_path / "out", sources=given)
+        before = times(tmp_path / "out")
+        run(str(recipe), tmp_path / "out", sources=given)
+        assert redone(before, times(tmp_path / "out")) == set()
+        shutil.copy(Path(sysconfig.get_path("stdlib"), "ast.py"), tmp_path / "more.py")
+        run(str(recipe), tmp_path / "out", sources=[*given, str(tmp_path / "more.py")])
+        assert redone(before, times(tmp_path / "out")) == set(before)
+
+
+def test_sequences_are_cut_as_the_recipe_says(recipe, tmp_path):
+    recipe.write_text(RECIPE.replace("[vocabulary]", "longest = 300\n[vocabulary]"), encoding="utf-8")
+    run(str(recipe), tmp_path / "out")
+    corpus = open_corpus(tmp_path / "out" / "corpus")
+    assert max(map(len, corpus.split("train"))) == 300
+    assert corpus.manifest["cut"] > 5
 
 
 def test_an_interrupted_run_goes_on_where_it_was(recipe, tmp_path, monkeypatch):
@@ -144,13 +198,13 @@ def test_broken_stamps_are_named(recipe, tmp_path):
 
 def test_every_recipe_that_codelm_brings_can_be_read():
     names = sorted(recipe.stem for recipe in RECIPES.glob("*.toml"))
-    assert names == ["bundled", "standard-library"]
+    assert names == ["bundled", "notebook", "standard-library"]
     for name in names:
         assert read_recipe(find_recipe(name)).name == name
 
 
 def test_an_unknown_recipe_is_answered_with_those_there_are():
-    with pytest.raises(UsageError, match="bundled, standard-library"):
+    with pytest.raises(UsageError, match="bundled, notebook, standard-library"):
         find_recipe("bundeled")
 
 

@@ -40,8 +40,9 @@ def test_step_by_step_from_a_folder_to_numbers(source, tmp_path, capsys):
     found = json.loads(told(capsys)[0])
     assert set(found) == {
         "tokens", "perplexity", "bits_per_token", "unknown_share", "top1", "top5", "mrr", "identifiers", "kinds",
+        "calibration",
     }  # fmt: skip
-    assert set(found["identifiers"]) == set(found) - {"identifiers", "kinds"} | {"known", "unknown"}
+    assert set(found["identifiers"]) == set(found) - {"identifiers", "kinds", "calibration"} | {"known", "unknown"}
     assert main(["evaluate", model, corpus]) == 0
     table = told(capsys)[0]
     assert "identifiers" in table

@@ -13,6 +13,7 @@ from codelm_train.cli import main
 STOPPED = """
     import os, signal, sys
     from codelm_train import cli, count, ngram
+    from codelm_train.commands import ngram as command
 
     label, before, how = sys.argv[1:4]
 
@@ -24,7 +25,7 @@ STOPPED = """
                 os.kill(os.getpid(), signal.SIGKILL)
             yield item
 
-    cli.bar = bar
+    command.bar = bar
     ngram.count.__kwdefaults__["run"] = 30
     sys.exit(cli.main(sys.argv[4:]))
 """

@@ -34,12 +34,16 @@ class Options:
     """About how much to keep for validation where the sources don't say; 0 to 0.5."""
     similarity: float = 0.8
     """The Jaccard similarity from which two documents are near-duplicates; 1: only equal ones are."""
+    longest: int = 0
+    """Cut each sequence to its first words, so many; 0: no cut. What is left is what duplicates are found by."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.validation_share <= 0.5:
             raise CorpusError(f"the validation share {self.validation_share} is not between 0 and 0.5")
         if not 0 < self.similarity <= 1:
             raise CorpusError(f"the similarity of near-duplicates {self.similarity} is not between 0 and 1")
+        if self.longest < 0:
+            raise CorpusError(f"the longest sequence {self.longest} is not 1 or more words, or 0 for no cut")
 
 
 def build(
@@ -92,6 +96,7 @@ class _Draft:
     ids: list[Ids] = field(default_factory=list)  # into numbers
     fingerprints: list[bytes] = field(default_factory=list)
     keys: list[Hashes] = field(default_factory=list)
+    cut: list[bool] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)  # word → provisional id, by first occurrence
     dropped: list[Counter[str]] = field(default_factory=list)  # per source: reason → documents
     kept: list[int] = field(default_factory=list)
@@ -107,6 +112,7 @@ class _Draft:
         self.ids.append(table[lexed.ids])
         self.fingerprints.append(lexed.fingerprint)
         self.keys.append(lexed.keys)
+        self.cut.append(lexed.cut)
 
     def drop(self, reasons: dict[int, str]) -> None:
         for i, reason in reasons.items():
@@ -125,7 +131,7 @@ class _Draft:
 def _gather(sources: list[Source], options: Options, workers: int, progress: Progress) -> _Draft:
     draft = _Draft(sources, dropped=[Counter() for _ in sources])
     index = {id(source): i for i, source in enumerate(sources)}
-    lexed = lex_all(documents(sources, code_tokens=options.code_tokens), workers)
+    lexed = lex_all(documents(sources, code_tokens=options.code_tokens), workers, options.longest)
     for document, words in progress(lexed, count(sources), "reading sources"):
         source = index[id(document.source)]
         if isinstance(words, Dropped):
@@ -161,6 +167,7 @@ def _manifest(
         "stream": stream,
         "words": len(lexicon),
         "splits": corpus.counts_of(parts),
+        "cut": sum(draft.cut[i] for i in draft.kept),  # sequences that were longer than the options' longest
         "dropped": _by_falling(sum(draft.dropped, Counter())),
         "options": asdict(options),
         "sources": list(_source_entries(draft)),

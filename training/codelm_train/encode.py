@@ -1,12 +1,25 @@
 """From a corpus of open vocabulary to the ids of one vocabulary."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codelm.model import LanguageModel, reading
+from codelm.session import SessionVocabulary
 from codelm.vocabulary import SPECIAL_WORDS, UNK, Vocabulary
 from codelm_train.corpus import Corpus, Split
+
+S = TypeVar("S")
+
+
+def read_words(model: LanguageModel[S], vocabulary: Vocabulary, words: Sequence[str]) -> tuple[LanguageModel[S], S]:
+    """Return a model that reads these words, those outside its vocabulary too if it can, and its state behind them."""
+    session = SessionVocabulary(vocabulary)
+    ids = session.learn(words)
+    model = reading(model, [session.word(number) for number in range(len(vocabulary), len(session))])
+    return model, model.read(model.start(), ids)
 
 
 def encoded(words: Sequence[str], places: NDArray[np.integer], vocabulary: Vocabulary) -> NDArray[np.int64]:

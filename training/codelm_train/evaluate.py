@@ -2,9 +2,10 @@
 
 Every word is predicted from all words before it in its sequence: by the model alone, or with what caches have
 learned from the file above the cursor and from the rest of its project. A word outside the model's vocabulary counts
-as the one class ``[UNK]`` in bits and perplexity, whoever proposes it. In the rankings ``[UNK]`` itself is never
-proposed, so such a word is a miss for the model alone; caches know many of them. The end of each sequence, ``[EOS]``,
-counts as a word in bits and perplexity and not in the rankings.
+as the one class ``[UNK]`` in bits and perplexity, whoever proposes it; it is read by its letters where the model can
+(``codelm.model.ReadsWords``). In the rankings ``[UNK]`` itself is never proposed, so such a word is a miss for the
+model alone; caches know many of them. The end of each sequence, ``[EOS]``, counts as a word in bits and perplexity and
+not in the rankings.
 """
 
 import math
@@ -18,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codelm.errors import CorpusError
-from codelm.model import Ids, LanguageModel
+from codelm.model import Ids, LanguageModel, reading
 from codelm.vocabulary import EOS, UNK, Vocabulary
 from codelm.weights import Weights
 from codelm.words import LONG_NUMBER, LONG_STRING, STRUCTURE_WORDS, form_of
+from codelm_train.calibration import Calibration, calibration
 from codelm_train.corpus import Split
 from codelm_train.encode import encoded
 from codelm_train.progress import Progress, silent
@@ -55,6 +57,8 @@ class Scores:
 class Evaluation:
     """The scores of all words; of the identifiers among them (names that are no keywords), those in the model's
     vocabulary and those outside apart; and of each kind of word.
+
+    ``calibration`` is that of the words ranked first; None in what was measured before it was.
     """
 
     all: Scores
@@ -62,12 +66,14 @@ class Evaluation:
     known: Scores
     unknown: Scores
     kinds: Mapping[str, Scores]
+    calibration: Calibration | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the numbers as one JSON object: those of all words, and the others as objects in it."""
         identifiers = {**asdict(self.identifiers), "known": asdict(self.known), "unknown": asdict(self.unknown)}
         kinds = {kind: asdict(scores) for kind, scores in self.kinds.items()}
-        return {**asdict(self.all), "identifiers": identifiers, "kinds": kinds}
+        calibrated = {} if self.calibration is None else {"calibration": self.calibration.as_json()}
+        return {**asdict(self.all), "identifiers": identifiers, "kinds": kinds, **calibrated}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "Evaluation":
@@ -79,6 +85,7 @@ class Evaluation:
             _scores_from(identifiers["known"]),
             _scores_from(identifiers["unknown"]),
             {kind: _scores_from(part) for kind, part in raw["kinds"].items()},
+            Calibration.from_json(raw["calibration"]) if "calibration" in raw else None,
         )
 
 
@@ -99,9 +106,11 @@ def evaluate(
     """
     if len(ids) == 0:
         raise CorpusError("there is nothing to evaluate: the split has no words")
-    known = encoded(words, ids, vocabulary)
+    known, new = _with_new_words(words, ids, vocabulary)
+    model = reading(model, new)
     log_probs = np.empty(len(ids), np.float64)
     ranks = np.full(len(ids), _NOT_RANKED, np.int64)
+    confidences = np.zeros(len(ids), np.float64)
     ends = np.zeros(len(starts) - 1, np.float64)
     longest_first = np.argsort(-np.diff(starts), kind="stable")
     batches = [longest_first[at : at + BATCH] for at in range(0, len(longest_first), BATCH)]
@@ -113,8 +122,24 @@ def evaluate(
         places = step.places[~ended]
         log_probs[places] = step.log_probs[~ended]
         if step.number % every == every // 2:
-            ranks[places] = _ranks(model.propose(step.state, RANKED + 1), step.words)[~ended]
-    return _summary(words, ids, known == UNK, log_probs, ranks, ends)
+            proposals = model.propose(step.state, RANKED + 1)
+            ranks[places] = _ranks(proposals, step.words)[~ended]
+            confidences[places] = np.broadcast_to(_confidences(model, step.state, proposals), ended.shape)[~ended]
+    return _summary(words, ids, known >= len(vocabulary), log_probs, ranks, confidences, ends)
+
+
+def _with_new_words(
+    words: tuple[str, ...], ids: NDArray[np.integer], vocabulary: Vocabulary
+) -> tuple[Ids, tuple[str, ...]]:
+    """Return the ids of words, places (T,) among ``words``, and what those behind the vocabulary stand for.
+
+    Each word that the vocabulary lacks has an id of its own, which models score as ``[UNK]``.
+    """
+    known = encoded(words, ids, vocabulary)
+    unknown = known == UNK
+    new, numbers = np.unique(ids[unknown], return_inverse=True)
+    known[unknown] = len(vocabulary) + numbers
+    return known, tuple(words[place] for place in new.tolist())
 
 
 def evaluate_workspace(
@@ -136,6 +161,7 @@ def evaluate_workspace(
         raise CorpusError("there is nothing to evaluate: the split has no words")
     log_probs = np.full(len(split.ids), np.nan)
     ranks = np.full(len(split.ids), _NOT_RANKED, np.int64)
+    confidences = np.zeros(len(split.ids), np.float64)
     ends: list[float] = []
     every_moment = chain.from_iterable(
         moments(project, split, model, vocabulary, weights, workspace=workspace, every=every, ends=every == 1)
@@ -151,9 +177,11 @@ def evaluate_workspace(
         counted = [UNK, *range(len(vocabulary), mixture.size)] if outside else [word]
         log_probs[moment.place] = np.logaddexp.reduce(mixture.score(state, np.array([counted])), axis=None)
         # What is written like [EOS] is known to nobody.
-        ranks[moment.place] = _ranks(mixture.propose(state, RANKED + 1), np.array([word]))[0]
+        proposals = mixture.propose(state, RANKED + 1)
+        ranks[moment.place] = _ranks(proposals, np.array([word]))[0]
+        confidences[moment.place] = _confidences(mixture, state, proposals)[0]
     unknown = encoded(words, split.ids, vocabulary) == UNK
-    return _summary(words, split.ids, unknown, log_probs, ranks, np.array(ends))
+    return _summary(words, split.ids, unknown, log_probs, ranks, confidences, np.array(ends))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,7 +216,10 @@ def _steps(model: LanguageModel[S], known: Ids, starts: Ids, batch: Ids) -> Iter
 
 
 def _ranks(proposals: Ids, words: Ids) -> Ids:
-    """Return the place of each word, from 1, among the ten best words; 0 where it is not there or unknown: (R,)."""
+    """Return the place of each word, from 1, among the ten best words; 0 where it is not there: (R,).
+
+    ``[UNK]`` is no word, and what a model has no other id for is never there.
+    """
     ranks = np.zeros(len(words), np.int64)
     rows = np.broadcast_to(proposals, (len(words), proposals.shape[1])).tolist()
     for row, (proposed, word) in enumerate(zip(rows, words.tolist(), strict=True)):
@@ -198,16 +229,29 @@ def _ranks(proposals: Ids, words: Ids) -> Ids:
     return ranks
 
 
+def _confidences(model: LanguageModel[S], state: S, proposals: Ids) -> NDArray[np.float64]:
+    """Return the probability of the best word that is not ``[UNK]`` of each row of proposals: (B, K) → (B,)."""
+    unknown_first = proposals[:, 0] == UNK
+    second = proposals[:, min(1, proposals.shape[1] - 1)]
+    best = np.where(unknown_first, second, proposals[:, 0])
+    there = best >= 0
+    scores = model.score(state, np.where(there, best, UNK)[:, None])[:, 0].astype(np.float64)
+    # A sum that was rounded may come to a little more than one.
+    return np.where(there, np.minimum(np.exp(scores), 1.0), 0.0)
+
+
 def _summary(
     words: tuple[str, ...],
     ids: NDArray[np.integer],
     unknown: NDArray[np.bool_],
     log_probs: NDArray[np.float64],
     ranks: Ids,
+    confidences: NDArray[np.float64],
     ends: NDArray[np.float64],
 ) -> Evaluation:
     """Return the scores of the places that have a log probability; all but ``ends`` are (T,)."""
     scored = ~np.isnan(log_probs)
+    ranked = scored & (ranks != _NOT_RANKED)
     kinds = np.array([KINDS.index(kind_of(word)) for word in words], np.int64)[ids]
     identifier = kinds == KINDS.index("identifier")
 
@@ -221,6 +265,7 @@ def _summary(
         scores(identifier & ~unknown),
         scores(identifier & unknown),
         {kind: scores(kinds == number) for number, kind in enumerate(KINDS)},
+        calibration(confidences[ranked], ranks[ranked] == 1),
     )
 
 

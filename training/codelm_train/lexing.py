@@ -1,7 +1,8 @@
 """From documents to words, on all cores.
 
 A document goes to a worker process as bytes and comes back as its distinct words and numbers into them, which
-is smaller and quicker to take apart than a list of words. Results come in the order of the documents.
+is smaller and quicker to take apart than a list of words. Results come in the order of the documents. Other work
+on documents is spread over processes in the same way.
 """
 
 import multiprocessing
@@ -10,14 +11,15 @@ import queue
 import signal
 import textwrap
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Self, TypeAlias
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,15 +48,30 @@ class Lexed:
     """The same for two documents if and only if their words are."""
     keys: Hashes
     """(BANDS,) one of them the same, most likely, in documents with similar words."""
+    cut: bool = False
+    """Whether the document had more words."""
 
 
 Content = bytes | str | tuple[str, ...] | Dropped
 Job = tuple[str, Content]  # path, content
 _Pipe: TypeAlias = "Connection[Any, Any]"
+Made = TypeVar("Made")
 
 
-def lex_all(documents: Iterable[Document], workers: int = 0) -> Iterator[tuple[Document, Lexed | Dropped]]:
-    """Yield each document with its words, or why it is left out.
+def lex_all(
+    documents: Iterable[Document], workers: int = 0, longest: int = 0
+) -> Iterator[tuple[Document, Lexed | Dropped]]:
+    """Yield each document with its words, the first ``longest`` of them (0: all), or why it is left out.
+
+    Raises CorpusError if one of the ``workers`` dies, as ``in_processes`` does.
+    """
+    return in_processes(documents, partial(lex, longest=longest), workers)
+
+
+def in_processes(
+    documents: Iterable[Document], work: Callable[[Job], Made], workers: int = 0
+) -> Iterator[tuple[Document, Made]]:
+    """Yield each document with what ``work``, a function that other processes can import, makes of it.
 
     ``workers`` processes work at it (0: as many as there are cores); less than two batches are done in this
     one. Raises CorpusError if a worker dies.
@@ -65,11 +82,11 @@ def lex_all(documents: Iterable[Document], workers: int = 0) -> Iterator[tuple[D
     workers = workers or os.cpu_count() or 1
     if len(first) < 2 or workers == 1:
         for batch in batches:
-            yield from zip(batch, _lex_batch(list(map(_job, batch))), strict=True)
+            yield from zip(batch, map(work, map(_job, batch)), strict=True)
         return
-    pending: deque[tuple[list[Document], Future[list[Lexed | Dropped]]]] = deque()
+    pending: deque[tuple[list[Document], Future[list[Made]]]] = deque()
     try:
-        with _Workers(workers) as pool:
+        with _Workers(workers, work) as pool:
             for batch in batches:
                 pending.append((batch, pool.submit(list(map(_job, batch)))))
                 if len(pending) > _QUEUED * workers:
@@ -84,7 +101,7 @@ def lex_all(documents: Iterable[Document], workers: int = 0) -> Iterator[tuple[D
 _WORKER_DIED = (EOFError, BrokenPipeError, ConnectionResetError)
 
 
-class _Workers:
+class _Workers(Generic[Made]):
     """Worker processes, each at the other end of a pipe of its own, with a thread that feeds it.
 
     Not concurrent.futures' pool of processes: its workers share one pipe, of which the parent holds both ends,
@@ -92,20 +109,21 @@ class _Workers:
     pipe then ends.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, work: Callable[[Job], Made]) -> None:
         self._count = count
+        self._work = work
         self._threads = ThreadPoolExecutor(count)
         self._processes: list[BaseProcess] = []
         self._idle: queue.SimpleQueue[_Pipe] = queue.SimpleQueue()
 
-    def submit(self, jobs: list[Job]) -> Future[list[Lexed | Dropped]]:
+    def submit(self, jobs: list[Job]) -> Future[list[Made]]:
         return self._threads.submit(self._ask, jobs)
 
-    def _ask(self, jobs: list[Job]) -> list[Lexed | Dropped]:
+    def _ask(self, jobs: list[Job]) -> list[Made]:
         pipe = self._idle.get()
         try:
             pipe.send(jobs)
-            answer: list[Lexed | Dropped] = pipe.recv()
+            answer: list[Made] = pipe.recv()
             return answer
         finally:
             self._idle.put(pipe)  # a dead worker's too: who asks it next learns of its end, and nobody waits
@@ -119,7 +137,7 @@ class _Workers:
                 self._idle.put(ours)
                 with theirs:  # the worker's alone, once it has it: else its death would not end the pipe
                     # A daemon: however this process comes to its end, it ends the worker and does not wait for it.
-                    process = context.Process(target=_work, args=(theirs,), daemon=True)
+                    process = context.Process(target=_answer, args=(theirs, self._work), daemon=True)
                     process.start()
                 self._processes.append(process)
         except BaseException:
@@ -138,16 +156,16 @@ class _Workers:
             process.close()
 
 
-def _work(pipe: _Pipe) -> None:
+def _answer(pipe: _Pipe, work: Callable[[Job], Made]) -> None:
     """Answer a parent's batches until it is gone. It alone minds the terminal's interrupt."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(*_WORKER_DIED):  # the parent, here
         while True:
-            pipe.send(_lex_batch(pipe.recv()))
+            pipe.send(list(map(work, pipe.recv())))
 
 
-def lex(job: Job) -> Lexed | Dropped:
-    """Return the words of a document's content, or why it is left out."""
+def lex(job: Job, longest: int = 0) -> Lexed | Dropped:
+    """Return the words of a document's content, the first ``longest`` of them (0: all), or why it is left out."""
     path, content = job
     reason = filters.vendored(path) or filters.generated_name(path)
     if reason:
@@ -165,7 +183,11 @@ def lex(job: Job) -> Lexed | Dropped:
         content = tuple(words_of(content))
         reason = filters.data_like(content)
     reason = reason or filters.empty(content)
-    return Dropped(reason) if reason else numbered(content)
+    if reason:
+        return Dropped(reason)
+    # Cut before duplicates are looked for, by what is kept: two documents that differ only behind the cut are the
+    # same sequence, and one of them may be what a model is measured on.
+    return replace(numbered(content[:longest]), cut=True) if 0 < longest < len(content) else numbered(content)
 
 
 def decoded(content: bytes) -> str | Dropped:
@@ -182,10 +204,6 @@ def numbered(words: tuple[str, ...]) -> Lexed:
     ids = np.fromiter((numbers.setdefault(word, len(numbers)) for word in words), np.uint32, len(words))
     distinct = tuple(numbers)
     return Lexed(distinct, ids, fingerprint(words), band_keys(shingles(word_hashes(distinct)[ids])))
-
-
-def _lex_batch(jobs: list[Job]) -> list[Lexed | Dropped]:
-    return [lex(job) for job in jobs]
 
 
 def _job(document: Document) -> Job:

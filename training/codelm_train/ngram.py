@@ -14,6 +14,7 @@ from codelm.vocabulary import Vocabulary
 from codelm_train.corpus import Corpus
 from codelm_train.count import BLOCK, count
 from codelm_train.encode import encoded
+from codelm_train.facts import data_facts
 from codelm_train.progress import Progress, silent
 from codelm_train.prune import prune, quantise
 from codelm_train.recipe import NGramRecipe
@@ -85,12 +86,4 @@ def bytes_of(size: str) -> int:
 
 def facts(corpus: Corpus, recipe: NGramRecipe) -> dict[str, Any]:
     """Return what a checkpoint says of the data that it was trained on, and of how."""
-    kept = ("name", "version", "licence", "split", "sha256", "words")
-    return {
-        "training": {
-            "smoothing": recipe.smoothing,
-            "tokens": len(corpus.split(TRAIN).ids),
-            "sources": [{key: source.get(key) for key in kept} for source in corpus.manifest["sources"]],
-            "dropped": dict(corpus.manifest["dropped"]),
-        }
-    }
+    return {"training": {"smoothing": recipe.smoothing, **data_facts(corpus)}}

@@ -6,6 +6,7 @@ skipped, so an interrupted run goes on where it was, and a changed recipe redoes
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,26 +14,32 @@ from pathlib import Path
 from typing import Any
 
 import cattrs
+from cattrs.v import format_exception
 
 from codelm import __version__
-from codelm.checkpoint import FORMAT as CHECKPOINT_FORMAT
 from codelm.errors import UsageError
 from codelm.folder import replace_file
+from codelm.manifest import FORMAT as CHECKPOINT_FORMAT
 from codelm.vocabulary import DEFAULT_SIZE
+from codelm_train.networks.settings import NetworkSettings, settings_from
 
 RECIPES = Path(__file__).parent / "recipes"
+_NAME = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True)
 class CorpusRecipe:
     """Where the code comes from (``[corpus]``)."""
 
-    sources: tuple[str, ...]
-    """Folders, ``stdlib``, package lists and CodeSearchNet rows; relative to the recipe's folder."""
+    sources: tuple[str, ...] = ()
+    """Folders, ``stdlib``, package lists and CodeSearchNet rows; relative to the recipe's folder. Empty: whoever
+    runs the recipe names them."""
     validation_share: float = 0.05
     """About how much to keep for validation where the sources don't say."""
     code_tokens: bool = False
     """Take the words of CodeSearchNet rows as they are."""
+    longest: int = 0
+    """Cut each sequence to its first words, so many; 0: no cut."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,8 @@ class Recipe:
     corpus: CorpusRecipe
     vocabulary: VocabularyRecipe = field(default_factory=VocabularyRecipe)
     ngram: NGramRecipe = field(default_factory=NGramRecipe)
+    network: tuple[NetworkSettings, ...] = ()
+    """Neural networks to train beside it, one for each ``[[network]]``."""
     mixture: MixtureRecipe = field(default_factory=MixtureRecipe)
     evaluate: EvaluateRecipe = field(default_factory=EvaluateRecipe)
 
@@ -103,10 +112,23 @@ def read_recipe(file: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is not TOML: {error}") from error
     converter = cattrs.Converter(forbid_extra_keys=True)
+    converter.register_structure_hook(NetworkSettings, lambda said, _: settings_from(said))
     try:
-        return converter.structure(raw, Recipe)
+        recipe = converter.structure(raw, Recipe)
     except cattrs.BaseValidationError as error:
-        raise UsageError(f"{file}: {'; '.join(cattrs.transform_error(error))}") from error
+        told = cattrs.transform_error(error, format_exception=_told)
+        raise UsageError(f"{file}: {'; '.join(told)}") from error
+    names = [network.called for network in recipe.network]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{file}: two networks are called {name}: give each a name of its own")
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{file}: a network can't be called {name!r}: letters, digits, '-', '_' and '.' only")
+    return recipe
+
+
+def _told(error: BaseException, kind: type | None) -> str:
+    return str(error) if isinstance(error, UsageError) else format_exception(error, kind)
 
 
 class Steps:
@@ -139,7 +161,7 @@ class Steps:
         return self._made[step]
 
 
-Part = CorpusRecipe | VocabularyRecipe | NGramRecipe | MixtureRecipe | EvaluateRecipe
+Part = CorpusRecipe | VocabularyRecipe | NGramRecipe | NetworkSettings | MixtureRecipe | EvaluateRecipe
 
 
 def made_from(part: Part, *inputs: str) -> dict[str, Any]:

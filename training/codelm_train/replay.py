@@ -15,7 +15,7 @@ from codelm.file_cache import FileModel
 from codelm.file_words import FileWords
 from codelm.form_cache import FormModel
 from codelm.mixture import Caches, Mixture
-from codelm.model import Ids, LanguageModel
+from codelm.model import Ids, LanguageModel, reading
 from codelm.session import SessionVocabulary
 from codelm.vocabulary import EOS, Vocabulary
 from codelm.weights import Weights
@@ -39,6 +39,8 @@ class Project:
     """The ids of the session: those of the vocabulary, and of all other words of the project."""
     forms: NDArray[np.int16]
     """The forms of all ids, as numbers: (size,)."""
+    words: tuple[str, ...]
+    """The words of the session that the vocabulary lacks, in the order of their ids."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -63,7 +65,8 @@ def projects(split: Split, words: tuple[str, ...], vocabulary: Vocabulary) -> It
         session = SessionVocabulary(vocabulary)
         ids = np.zeros(int(distinct.max(initial=0)) + 1, np.int64)
         ids[distinct] = session.learn(words[word] for word in distinct.tolist())
-        yield Project(name, files, tuple(ids[part] for part in places), len(session), session.forms())
+        new = tuple(session.word(number) for number in range(len(vocabulary), len(session)))
+        yield Project(name, files, tuple(ids[part] for part in places), len(session), session.forms(), new)
 
 
 def moments(
@@ -78,15 +81,18 @@ def moments(
     ends: bool = False,
 ) -> Iterator[Moment]:
     """Yield each ``every``-th word of a project's files before it is read, and with ``ends`` the ends of the files."""
+    base = reading(base, project.words)
     cache = WorkspaceCache(project.ids if workspace != "none" else ())
     for file, ids in enumerate(project.ids):
         others = _workspace(cache, file, project.size, weights, workspace)
         begin = int(split.starts[project.files[file]])
         above = FileWords()
-        read = 0
+        # What caches have learned differs from moment to moment; what the base model has read only grows.
+        state, read = base.start(), 0
         numbers = np.arange(every // 2, len(ids), every).tolist()
         for number in [*numbers, len(ids)] if ends else numbers:
             above.learn(ids[read:number])
+            state = base.read(state, ids[read:number])
             read = number
             places = above.snapshot()
             caches = Caches(
@@ -95,8 +101,8 @@ def moments(
                 others,
             )
             mixture = Mixture(base, len(vocabulary), caches, project.size, weights)
-            state = mixture.read(mixture.start(), ids[:number])
-            yield Moment(begin + number, int(ids[number]) if number < len(ids) else EOS, mixture, state)
+            word = int(ids[number]) if number < len(ids) else EOS
+            yield Moment(begin + number, word, mixture, mixture.behind(state, ids[:number]))
 
 
 def _workspace(cache: WorkspaceCache, file: int, size: int, weights: Weights, which: Workspace) -> WorkspaceModel:

@@ -1,6 +1,11 @@
-"""Running a recipe: corpus → vocabulary → n-grams → mixture → evaluation → checkpoint, each step only when needed."""
+"""Running a recipe: corpus → vocabulary → n-grams, networks → mixture → evaluation → checkpoint.
+
+Each step is run only when it is needed.
+"""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from codelm import checkpoint
@@ -14,27 +19,46 @@ from codelm_train.corpus import open_corpus
 from codelm_train.encode import word_counts
 from codelm_train.evaluate import evaluate, evaluate_workspace
 from codelm_train.mix import fit_weights
-from codelm_train.progress import Progress, silent
+from codelm_train.networks.settings import NetworkSettings
+from codelm_train.progress import Meters, Progress, no_meter, silent
 from codelm_train.recipe import RECIPES, Recipe, Steps, fingerprint, made_from, read_recipe
 from codelm_train.sources import STDLIB
 from codelm_train.split import TRAIN
 from codelm_train.work import work_folder
 
 
-def run(name: str, out: Path, *, cache: Path = build.DEFAULT_CACHE, progress: Progress = silent) -> Path:
+def run(
+    name: str,
+    out: Path,
+    *,
+    sources: Sequence[str] = (),
+    cache: Path = build.DEFAULT_CACHE,
+    progress: Progress = silent,
+    meters: Meters = no_meter,
+) -> Path:
     """Run a recipe, a file or the name of one that codelm brings along, in the folder ``out``.
 
-    Returns the folder of the checkpoint, ``out/checkpoint``. Raises CodelmError.
+    ``sources``, relative to the working directory, take the place of the recipe's. Returns the folder of the
+    checkpoint, ``out/checkpoint``. Raises CodelmError.
     """
     file = find_recipe(name)
     recipe = read_recipe(file)
+    home = file.parent
+    if sources:
+        recipe = replace(recipe, corpus=replace(recipe.corpus, sources=tuple(sources)))
+        home = Path()
+    if not recipe.corpus.sources:
+        raise UsageError(f"{file} names no sources: give them with --source SOURCE...")
     steps = Steps(out)
-    _corpus(recipe, file.parent, out, steps, cache, progress)
+    _corpus(recipe, home, out, steps, cache, progress)
     _vocabulary(recipe, out, steps)
     _ngram(recipe, out, steps, progress)
+    for settings in recipe.network:
+        _network(settings, out, steps, meters)
     _mixture(recipe, out, steps, progress)
     _evaluation(recipe, out, steps, progress)
-    _checkpoint(recipe, name, out, steps)
+    # Not the sources themselves: a card goes where the model goes, and the paths of this machine don't.
+    _checkpoint(recipe, f"codelm-train run {name}{' --source SOURCE...' if sources else ''}", out, steps)
     return out / "checkpoint"
 
 
@@ -53,7 +77,7 @@ def find_recipe(name: str) -> Path:
 def _corpus(recipe: Recipe, home: Path, out: Path, steps: Steps, cache: Path, progress: Progress) -> None:
     part = recipe.corpus
     sources = [source if source == STDLIB else home / source for source in part.sources]
-    options = build.Options(code_tokens=part.code_tokens, validation_share=part.validation_share)
+    options = build.Options(code_tokens=part.code_tokens, validation_share=part.validation_share, longest=part.longest)
 
     def make() -> None:
         build.build(sources, out / "corpus", options, cache=cache, progress=progress)
@@ -83,6 +107,21 @@ def _ngram(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
     steps.run("ngram", out / "ngram", made_from(recipe.ngram, steps.stamp("vocabulary")), make)
 
 
+def _network(settings: NetworkSettings, out: Path, steps: Steps, meters: Meters) -> None:
+    name = f"network-{settings.called}"
+
+    def make() -> None:
+        from codelm_train.networks.train import make_or_go_on  # torch takes seconds, and not every recipe needs it
+
+        corpus, vocabulary = open_corpus(out / "corpus"), Vocabulary.read(out / "vocabulary.txt")
+        with meters(f"training {settings.called}") as shown:
+            outcome = make_or_go_on(corpus, vocabulary, settings, out / name, meter=shown)
+        if not outcome.finished:
+            raise KeyboardInterrupt
+
+    steps.run(name, out / name, made_from(settings, steps.stamp("vocabulary")), make)
+
+
 def _mixture(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
     part = recipe.mixture
 
@@ -106,32 +145,40 @@ def _weights(out: Path) -> Weights:
 
 def _evaluation(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
     part = recipe.evaluate
+    networks = [network.called for network in recipe.network]
 
     def make() -> None:
         corpus, trained = open_corpus(out / "corpus"), checkpoint.load(out / "ngram")
         split, words = corpus.split(part.split), corpus.lexicon.words
-        alone = evaluate(
-            trained.model, trained.vocabulary, words, split.ids, split.starts, every=part.every, progress=progress
-        )
+        models = {"ngram": trained} | {name: checkpoint.load(out / f"network-{name}") for name in networks}
+        alone = {
+            name: evaluate(
+                model.model, model.vocabulary, words, split.ids, split.starts, every=part.every, progress=progress
+            )
+            for name, model in models.items()
+        }
         learned = evaluate_workspace(
             trained.model, trained.vocabulary, _weights(out), words, split,
             every=part.workspace_every, progress=progress,
         )  # fmt: skip
-        found = {"split": part.split, **alone.as_json(), "workspace": learned.as_json()}
+        found = {"split": part.split, **alone["ngram"].as_json(), "workspace": learned.as_json()}
+        if networks:
+            found["models"] = {name: evaluation.as_json() for name, evaluation in alone.items()}
         replace_file(out / "evaluation.json", json.dumps(found, indent=1) + "\n")
 
-    steps.run("evaluation", out / "evaluation.json", made_from(part, steps.stamp("mixture")), make)
+    inputs = [steps.stamp("mixture"), *(steps.stamp(f"network-{name}") for name in networks)]
+    steps.run("evaluation", out / "evaluation.json", made_from(part, *inputs), make)
 
 
-def _checkpoint(recipe: Recipe, name: str, out: Path, steps: Steps) -> None:
+def _checkpoint(recipe: Recipe, command: str, out: Path, steps: Steps) -> None:
     def make() -> None:
         trained = checkpoint.load(out / "ngram")
         quality = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
         facts = {**trained.facts, "quality": quality}
-        text = card(recipe.name, f"codelm-train run {name}", trained.model, facts)
+        text = card(recipe.name, command, trained.ngram, facts)
         checkpoint.save(
-            out / "checkpoint", trained.model, trained.vocabulary,
+            out / "checkpoint", trained.ngram, trained.vocabulary,
             name=recipe.name, stream=trained.stream, facts=facts, card=text, weights=_weights(out),
         )  # fmt: skip
 
-    steps.run("checkpoint", out / "checkpoint", made_from(recipe.evaluate, steps.stamp("evaluation"), name), make)
+    steps.run("checkpoint", out / "checkpoint", made_from(recipe.evaluate, steps.stamp("evaluation"), command), make)

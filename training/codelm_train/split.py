@@ -5,7 +5,7 @@ model that has seen half of a project looks better on the other half than it is 
 (Allamanis, "The adverse effects of code duplication in machine learning models of code", 2019).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha1
 
 from codelm.errors import CorpusError
@@ -42,6 +42,22 @@ def assign(documents: Sequence[tuple[str, str, str | None]], share: float) -> li
         if len(held_out) == len(set(undecided)):
             held_out = set()  # one or two files: a model needs them more than a measurement
     return [split or (VALIDATION if (project, path) in held_out else TRAIN) for project, path, split in documents]
+
+
+def assign_projects(said: Mapping[str, str | None], validation_share: float, test_share: float) -> dict[str, str]:
+    """Return the split of each project, given the one that its source says, or None; no project is divided.
+
+    What a source says is kept, and a split that some source says takes nothing of the rest. Of the rest each other
+    one takes about its share, at least one project, where there are at least five; what is left is for training.
+    """
+    undecided = {project for project, split in said.items() if split is None}
+    decided = {project: split for project, split in said.items() if split is not None}
+    if len(undecided) >= FEWEST_PROJECTS:
+        for split, share in ((TEST, test_share), (VALIDATION, validation_share)):
+            if share > 0 and split not in said.values():
+                left = undecided - decided.keys()
+                decided |= dict.fromkeys(held_out_projects(left, share * len(undecided) / len(left)), split)
+    return {project: decided.get(project, TRAIN) for project in said}
 
 
 def held_out_projects(projects: set[str], share: float) -> set[str]:

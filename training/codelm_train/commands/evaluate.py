@@ -1,0 +1,68 @@
+"""``codelm-train evaluate``: a checkpoint and a corpus → how well it predicts."""
+
+import argparse
+import json
+from pathlib import Path
+
+from codelm import checkpoint
+from codelm.errors import UsageError
+from codelm_train.commands.common import Commands, add_corpus_or_text, opened, table
+from codelm_train.encode import encoded
+from codelm_train.evaluate import evaluate, evaluate_workspace
+from codelm_train.latency import measure
+from codelm_train.progress import bar
+from codelm_train.replay import OTHERS, WORKSPACES
+from codelm_train.split import VALIDATION
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    command = commands.add_parser(
+        "evaluate", help="measure a model on code that it was not trained on",
+        description="Measure a model: bits a token, perplexity, and how often the next token is ranked first and "
+        "among the first five; identifiers apart.",
+    )  # fmt: skip
+    command.add_argument("model", type=Path, metavar="MODEL", help="a checkpoint's folder")
+    add_corpus_or_text(command)
+    command.add_argument("--split", default=VALIDATION, metavar="NAME", help="default: %(default)s")
+    command.add_argument(
+        "--workspace", nargs="?", const=OTHERS, choices=WORKSPACES, metavar="FILES",
+        help="replay the files with what an editor would have learned: the file above the cursor, and of its project "
+        "all others (default), the earlier ones, or none",
+    )  # fmt: skip
+    command.add_argument(
+        "--every", type=int, default=1, metavar="N",
+        help="rank each n-th token only; with --workspace, look at each n-th only",
+    )  # fmt: skip
+    command.add_argument(
+        "--latency", action="store_true", help="measure too how long the model alone takes to read and to predict"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(command=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    if args.every < 1:
+        raise UsageError(f"--every {args.every} is not 1 or more")
+    trained = checkpoint.load(args.model)
+    corpus = opened(args, args.split)
+    if trained.stream != corpus.stream and args.tokenised is None:
+        raise UsageError(f"{args.model} speaks the stream {trained.stream!r}, the corpus {corpus.stream!r}")
+    split, words = corpus.split(args.split), corpus.lexicon.words
+    if args.workspace is None:
+        found = evaluate(
+            trained.model, trained.vocabulary, words, split.ids, split.starts, every=args.every, progress=bar
+        )
+    else:
+        found = evaluate_workspace(
+            trained.model, trained.vocabulary, trained.weights or checkpoint.default_weights(), words, split,
+            workspace=args.workspace, every=args.every, progress=bar,
+        )  # fmt: skip
+    latency = None
+    if args.latency:
+        ids = encoded(words, split.ids, trained.vocabulary)
+        latency = measure(trained.model, ids, len(trained.vocabulary))
+    if args.json:
+        print(json.dumps(found.as_json() | ({} if latency is None else {"latency": latency.as_json()})))
+    else:
+        print(table(found) + ("" if latency is None else f"\nlatency: {latency.told()}"))
