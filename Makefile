@@ -34,6 +34,7 @@ format: $(DEV)/installed
 bench: $(DEV)/installed
 	$(BIN)/python tests/benchmarks/run.py
 	$(BIN)/python tests/benchmarks/workspace.py
+	$(BIN)/python tests/benchmarks/networks.py
 	$(BIN)/python tests/benchmarks/training.py
 
 # The same on a GPU: training of two sizes, and a step's latency. Needs a torch that was built for the GPU.

@@ -1,5 +1,6 @@
 """Small trained models for the tests, of real code: a few modules of the standard library."""
 
+import shutil
 import sysconfig
 import tempfile
 from collections import Counter
@@ -22,6 +23,15 @@ from codelm_train.smoothing import KNESER_NEY, estimate
 from codelm_train.trie import Trie, TrieLevel, to_model
 
 MODULES = ("json/decoder.py", "json/encoder.py", "argparse.py", "textwrap.py", "os.py", "posixpath.py")
+
+
+def few_modules(folder: Path, emails: str = "[a-h]*") -> Path:
+    """Make a folder with a few real modules, a source to train on; return it."""
+    folder.mkdir()
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    for module in (*stdlib.glob("json/*.py"), *stdlib.glob(f"email/{emails}.py")):
+        shutil.copy(module, folder)
+    return folder
 
 
 @cache

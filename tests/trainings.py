@@ -106,7 +106,7 @@ def stopped_at(*steps: int) -> Iterator[None]:
         yield asked
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "_stopping", stopping)
+        patch.setattr(fit, "stopping", stopping)
         yield
 
 

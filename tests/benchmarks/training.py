@@ -25,7 +25,8 @@ from codelm.neural.torch_network import TorchNetwork
 from codelm.vocabulary import Vocabulary, most_frequent
 from codelm.words import words
 from codelm_train.corpus import Split
-from codelm_train.networks.fit import Objective, Task, fit, in_bf16, optimizer_of
+from codelm_train.networks.device import in_bf16
+from codelm_train.networks.fit import Objective, Task, fit, optimizer_of
 from codelm_train.networks.lanes import Lanes
 from codelm_train.networks.settings import NetworkSettings
 from codelm_train.networks.softmax import Sampler
@@ -111,10 +112,12 @@ def bare_steps(what: Task, network: Network, device: torch.device, *, bf16: bool
     return timed(step, device)
 
 
-def measured(name: str, settings: NetworkSettings, device: torch.device, steps: int, size: int) -> None:
+def measured(
+    name: str, settings: NetworkSettings, device: torch.device, steps: int, size: int, precision: str = "auto"
+) -> None:
     """Print the speed of bare steps and of the whole loop."""
     what, words_ = task(settings)
-    bf16 = in_bf16("auto", device)
+    bf16 = in_bf16(precision, device)
     dtype = torch.bfloat16 if bf16 else torch.float32
     torch.manual_seed(0)
     network = Network(settings.shape(words_)).to(device)
@@ -148,7 +151,8 @@ def main() -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     if not args.gpu:
-        measured("LSTM E256 H512", SMALL, torch.device("cpu"), 60, 2048)
+        for precision in ("bf16", "fp32"):
+            measured("LSTM E256 H512", SMALL, torch.device("cpu"), 60, 2048, precision)
         return 0
     if not torch.cuda.is_available():
         print("make bench-gpu: torch finds no GPU here", file=sys.stderr)

@@ -4,6 +4,7 @@ import shutil
 import sysconfig
 from pathlib import Path
 
+import models
 import pytest
 
 from codelm import checkpoint
@@ -36,10 +37,7 @@ workspace_every = 5
 @pytest.fixture
 def recipe(tmp_path) -> Path:
     """A recipe beside a folder with a few real modules."""
-    (tmp_path / "source").mkdir()
-    stdlib = Path(sysconfig.get_path("stdlib"))
-    for module in (*stdlib.glob("json/*.py"), *stdlib.glob("email/[a-h]*.py")):
-        shutil.copy(module, tmp_path / "source")
+    models.few_modules(tmp_path / "source")
     (tmp_path / "small.toml").write_text(RECIPE, encoding="utf-8")
     return tmp_path / "small.toml"
 

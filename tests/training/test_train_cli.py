@@ -3,12 +3,11 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
+import models
 import pytest
 
 from codelm_train.cli import main
@@ -17,12 +16,7 @@ from codelm_train.cli import main
 @pytest.fixture
 def source(tmp_path) -> Path:
     """A folder with a few real modules."""
-    folder = tmp_path / "source"
-    folder.mkdir()
-    stdlib = Path(sysconfig.get_path("stdlib"))
-    for module in (*stdlib.glob("json/*.py"), *stdlib.glob("email/[a-h]*.py")):
-        shutil.copy(module, folder)
-    return folder
+    return models.few_modules(tmp_path / "source")
 
 
 def told(capsys) -> tuple[str, str]:

@@ -16,7 +16,8 @@ from codelm.neural.modules import Network
 from codelm_train.corpus import open_corpus
 from codelm_train.networks import fit, state
 from codelm_train.networks import train as training
-from codelm_train.networks.fit import Objective, device_of, optimizer_of
+from codelm_train.networks.device import device_of
+from codelm_train.networks.fit import Objective, optimizer_of
 from codelm_train.networks.lanes import Lanes
 from codelm_train.networks.ranks import Ranks
 from codelm_train.networks.schedule import rate

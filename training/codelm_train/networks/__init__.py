@@ -11,7 +11,11 @@
     metrics.py     curves: a CSV and TensorBoard
     ranks.py       several processes
     validate.py    how good the network is by now
+    device.py      where it runs, and in which numbers
+    stopping.py    Ctrl-C and SIGTERM
     fit.py         the loop
-    export.py      the network as ONNX graphs and tables
+    graphs.py      the network as ONNX graphs
+    export.py      graphs, tables and weights as a checkpoint
+    settings.py    what can be set
     train.py       from a corpus to a checkpoint
 """

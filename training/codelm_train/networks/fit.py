@@ -7,13 +7,11 @@ hours are alike.)
 
 import math
 import re
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import torch
@@ -34,6 +32,7 @@ from codelm_train.networks.schedule import rate
 from codelm_train.networks.settings import STREAMS, NetworkSettings
 from codelm_train.networks.softmax import Candidates, Sampler, cross_entropy, every_output
 from codelm_train.networks.state import BEST, Place
+from codelm_train.networks.stopping import stopping
 from codelm_train.networks.validate import Quality, some_sequences, validate
 from codelm_train.networks.words import IGNORED, Batch, Words
 from codelm_train.progress import Meter, unseen
@@ -97,7 +96,7 @@ def fit(
     Ends with the best weights in the network. Raises TrainingError when the loss is no number any more, or memory runs
     out; StorageError when the disk is full. The last state is then still there.
     """
-    with _explained(task.settings, folder), _stopping() as stopped:
+    with _explained(task.settings, folder), stopping() as stopped:
         return _Training(task, network, folder, device, bf16, ranks or Ranks(), stopped, meter).run(resume)
 
 
@@ -367,53 +366,3 @@ def _explained(settings: NetworkSettings, folder: Path) -> Iterator[None]:
         raise TrainingError(told) from error
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {error.strerror or error}; {_kept(folder)}") from error
-
-
-@contextmanager
-def _stopping() -> Iterator[Callable[[], int]]:
-    """Take Ctrl-C and SIGTERM as wishes to stop behind the current step; a second Ctrl-C stops at once.
-
-    Yields what returns the signal that came, or 0.
-    """
-    asked = 0
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked = asked or number
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def device_of(name: str, local: int = 0) -> torch.device:
-    """Return the device that a setting names. Raises TrainingError where it is not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, usable in there.items() if usable)
-    if not there[name]:
-        raise TrainingError(f"torch {torch.__version__} finds no {name} device here: --device cpu, or auto")
-    return torch.device("cuda", local) if name == "cuda" else torch.device(name)
-
-
-def in_bf16(precision: str, device: torch.device) -> bool:
-    """Return whether to compute in bfloat16: where that was asked for, or the device has instructions for it."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and _has_bf16_instructions()
-
-
-def _has_bf16_instructions() -> bool:
-    """Return whether the processor multiplies in bfloat16, rather than only load it; unknown is no."""
-    file = Path("/proc/cpuinfo")
-    if not file.exists():
-        return False
-    flags = file.read_text(encoding="utf-8", errors="replace")
-    return "avx512_bf16" in flags or "amx_bf16" in flags

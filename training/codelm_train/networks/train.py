@@ -21,7 +21,8 @@ from codelm_train.corpus import Corpus, Ids, Split
 from codelm_train.facts import data_facts
 from codelm_train.networks import export
 from codelm_train.networks import state as training_state
-from codelm_train.networks.fit import Outcome, Task, device_of, fit, in_bf16
+from codelm_train.networks.device import device_of, in_bf16
+from codelm_train.networks.fit import Outcome, Task, fit
 from codelm_train.networks.metrics import CURVES
 from codelm_train.networks.ranks import Ranks
 from codelm_train.networks.settings import NetworkSettings
