@@ -8,62 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import SEEDS, SIZE, WORDS, file_model, learned
 
 from codelm import file_cache, file_words, places_model
 from codelm.file_cache import EXPERTS, LONGEST, NEAR_DEPTHS, NEAREST, FileModel
-from codelm.file_words import FileWords, Places
+from codelm.file_words import FileWords
 from codelm.model import Ids, log_probs
 from codelm.places_model import NEAR, Floats
 from codelm.vocabulary import PAD
 from codelm.weights import unfitted
 
-SIZE = 12  # ids, those of a session's own words among them; few, so that much matches
-WORDS = st.lists(st.integers(1, SIZE - 3), max_size=40)
-SEEDS = st.integers(0, 2**32 - 1)
 WEIGHTS = unfitted().caches["file"]
-
-
-def learned(above: Sequence[int], below: Sequence[int] = ()) -> Places:
-    words = FileWords()
-    words.learn(np.array(above, np.int64))
-    words.learn_below(np.array(below, np.int64))
-    return words.snapshot()
-
-
-def model_of(above: Sequence[int], below: Sequence[int], seed: int = 0) -> FileModel:
-    return FileModel(learned(above, below), SIZE, models.random_weights(seed).caches["file"])
-
-
-# --- the laws ------------------------------------------------------------------------------------------------
-
-
-@given(above=WORDS, below=WORDS, context=laws.contexts(SIZE), seed=SEEDS)
-def test_rows_normalise_and_only_the_files_words_have_a_probability(above, below, context, seed):
-    seen = {*above, *below} or set(range(1, SIZE))
-    laws.rows_normalise(model_of(above, below, seed), SIZE, context, 1e-5, seen)
-
-
-@given(above=WORDS, below=WORDS, first=laws.contexts(SIZE, 20), second=laws.contexts(SIZE))
-def test_reading_in_pieces_equals_reading_at_once(above, below, first, second):
-    laws.reading_is_stepwise(model_of(above, below), SIZE, first, second, tolerance=0)
-
-
-@given(above=WORDS, below=WORDS, context=laws.contexts(SIZE), words=st.lists(st.integers(1, SIZE - 1), min_size=1))
-def test_rows_are_independent(above, below, context, words):
-    laws.rows_are_independent(model_of(above, below), SIZE, context, np.array(words), tolerance=0)
-
-
-@given(above=WORDS, below=WORDS, context=laws.contexts(SIZE), word=st.integers(1, SIZE - 1))
-def test_no_call_changes_a_state(above, below, context, word):
-    laws.states_never_change(model_of(above, below), SIZE, context, word)
-
-
-@given(
-    above=WORDS.filter(bool), below=WORDS, context=laws.contexts(SIZE), k=st.integers(1, SIZE + 3),
-    allowed=st.none() | st.sets(st.integers(0, SIZE - 1)).map(lambda ids: np.array(sorted(ids), np.int64)),
-)  # fmt: skip
-def test_proposals_agree_with_scores(above, below, context, k, allowed):
-    laws.proposals_agree_with_scores(model_of(above, below), SIZE, context, k, allowed)
 
 
 # --- the definition ------------------------------------------------------------------------------------------
@@ -103,7 +58,7 @@ def by_definition(above: Sequence[int], below: Sequence[int], context: Sequence[
 def test_what_it_says_is_what_its_definition_says(above, below, back, more, seed, few):
     """Contexts are the beginning of the file, or pieces of it that other words may follow."""
     context = [*above[:back], *more.tolist()]
-    model = model_of(above, below, seed)
+    model = file_model(above, below, seed)
     state = model.read(model.start(), np.array(context, np.int64))
     length, said = by_definition(above, below, context)
     with pytest.MonkeyPatch.context() as patch:
@@ -117,7 +72,7 @@ def test_what_it_says_is_what_its_definition_says(above, below, back, more, seed
 
 @given(above=WORDS, below=WORDS, first=st.integers(0, SIZE))
 def test_it_counts_the_words_from_an_id_on(above, below, first):
-    counts = model_of(above, below).counts_from(first)
+    counts = file_model(above, below).counts_from(first)
     assert counts.tolist() == [[*above, *below].count(word) for word in range(first, SIZE)]
 
 
@@ -208,8 +163,8 @@ def test_a_word_that_is_new_to_the_file_matches_nothing_and_has_no_probability()
 def test_of_a_long_file_the_words_next_to_the_cursor_are_kept(above, below, context, most, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file_words, "MOST_WORDS", most)
-        long = model_of(above, below, seed)
-    short = model_of(above[-most:], below[:most], seed)
+        long = file_model(above, below, seed)
+    short = file_model(above[-most:], below[:most], seed)
     context = np.concatenate([context, [1]])  # not at the start, which a long file has lost
     states = [model.read(model.start(), np.concatenate([[2] * LONGEST, context])) for model in (long, short)]
     np.testing.assert_array_equal(log_probs(long, states[0], 1, SIZE), log_probs(short, states[1], 1, SIZE))
@@ -296,7 +251,7 @@ def test_an_edit_unlearns_exactly_what_it_removed(edits, context, seed):
     edited = Edits()
     for edit in edits:
         edited.make(edit)
-        scratch = model_of(edited.above, edited.below, seed)
+        scratch = file_model(edited.above, edited.below, seed)
         model = FileModel(edited.words.snapshot(), SIZE, models.random_weights(seed).caches["file"])
         assert len(edited.words) == len(edited.above)
         assert_same(model, scratch, context)
@@ -315,7 +270,7 @@ def test_later_edits_leave_a_snapshot_as_it_is(edits, later, context):
     edited = Edits()
     for edit in edits:
         edited.make(edit)
-    places, scratch = edited.words.snapshot(), model_of(edited.above, edited.below)
+    places, scratch = edited.words.snapshot(), file_model(edited.above, edited.below)
     for edit in later:
         edited.make(edit)
     assert_same(FileModel(places, SIZE, models.random_weights(0).caches["file"]), scratch, context)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import FORMS, SEEDS, SIZE, WORDS, form_model, learned
 
 from codelm import form_cache, places_model
-from codelm.file_words import FileWords, Places
+from codelm.file_words import FileWords
 from codelm.form_cache import DEPTHS, EVEN, EXPERTS, LONGEST, NEAREST, FormModel
 from codelm.model import log_probs
 from codelm.places_model import NEAR, Floats
@@ -18,54 +19,7 @@ from codelm.session import SessionVocabulary
 from codelm.vocabulary import SPECIAL_WORDS, UNK, Vocabulary
 from codelm.weights import unfitted
 
-SIZE = 12
-FORMS = np.array([0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4], np.int16)  # of all ids: few, so that much matches
-WORDS = st.lists(st.integers(1, SIZE - 3), max_size=40)
-SEEDS = st.integers(0, 2**32 - 1)
 WEIGHTS = unfitted().caches["form"]
-
-
-def learned(above: Sequence[int], below: Sequence[int] = ()) -> Places:
-    words = FileWords()
-    words.learn(np.array(above, np.int64))
-    words.learn_below(np.array(below, np.int64))
-    return words.snapshot()
-
-
-def model_of(above: Sequence[int], below: Sequence[int], seed: int = 0) -> FormModel:
-    return FormModel(learned(above, below), SIZE, models.random_weights(seed).caches["form"], FORMS)
-
-
-# --- the laws ------------------------------------------------------------------------------------------------
-
-
-@given(above=WORDS, below=WORDS, context=laws.contexts(SIZE), seed=SEEDS)
-def test_rows_normalise_and_only_the_files_words_have_a_probability(above, below, context, seed):
-    seen = {*above, *below} or set(range(1, SIZE))
-    laws.rows_normalise(model_of(above, below, seed), SIZE, context, 1e-5, seen)
-
-
-@given(above=WORDS, below=WORDS, first=laws.contexts(SIZE, 20), second=laws.contexts(SIZE))
-def test_reading_in_pieces_equals_reading_at_once(above, below, first, second):
-    laws.reading_is_stepwise(model_of(above, below), SIZE, first, second, tolerance=0)
-
-
-@given(above=WORDS, below=WORDS, context=laws.contexts(SIZE), words=st.lists(st.integers(1, SIZE - 1), min_size=1))
-def test_rows_are_independent(above, below, context, words):
-    laws.rows_are_independent(model_of(above, below), SIZE, context, np.array(words), tolerance=0)
-
-
-@given(above=WORDS, below=WORDS, context=laws.contexts(SIZE), word=st.integers(1, SIZE - 1))
-def test_no_call_changes_a_state(above, below, context, word):
-    laws.states_never_change(model_of(above, below), SIZE, context, word)
-
-
-@given(
-    above=WORDS.filter(bool), below=WORDS, context=laws.contexts(SIZE), k=st.integers(1, SIZE + 3),
-    allowed=st.none() | st.sets(st.integers(0, SIZE - 1)).map(lambda ids: np.array(sorted(ids), np.int64)),
-)  # fmt: skip
-def test_proposals_agree_with_scores(above, below, context, k, allowed):
-    laws.proposals_agree_with_scores(model_of(above, below), SIZE, context, k, allowed)
 
 
 # --- the definition ------------------------------------------------------------------------------------------
@@ -103,7 +57,7 @@ def by_definition(above: Sequence[int], below: Sequence[int], context: Sequence[
 def test_what_it_says_is_what_its_definition_says(above, below, back, more, seed, few):
     """Contexts are the beginning of the file, or pieces of it that other words may follow."""
     context = [*above[:back], *more.tolist()]
-    model = model_of(above, below, seed)
+    model = form_model(above, below, seed)
     state = model.read(model.start(), np.array(context, np.int64))
     length, said = by_definition(above, below, context)
     with pytest.MonkeyPatch.context() as patch:
@@ -193,7 +147,7 @@ def test_places_far_from_the_cursor_are_not_looked_at(above, below):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(form_cache, "_ABOVE", 5)
         patch.setattr(form_cache, "_BELOW", 3)
-        model = model_of(above, below)
+        model = form_model(above, below)
         near = {*above[-5:], *below[:3]} or set(range(1, SIZE))
         laws.rows_normalise(model, SIZE, np.array(above, np.int64), 1e-5, near)
 
@@ -210,7 +164,7 @@ def test_what_was_unlearned_leaves_no_trace(first, gone, above, below, context):
     words.learn(np.array(above, np.int64))
     words.learn_below(np.array(below, np.int64))
     model = FormModel(words.snapshot(), SIZE, models.random_weights(0).caches["form"], FORMS)
-    scratch = model_of([*first, *above], below)
+    scratch = form_model([*first, *above], below)
     state, same = model.read(model.start(), context), scratch.read(scratch.start(), context)
     np.testing.assert_array_equal(model.match_lengths(state), scratch.match_lengths(same))
     np.testing.assert_array_equal(log_probs(model, state, 1, SIZE), log_probs(scratch, same, 1, SIZE))
