@@ -256,7 +256,7 @@ def _network_shape(stated: Mapping[str, Any]) -> str:
         return ""
     parts = [f"{layers} layer{'s' if layers > 1 else ''} of {hidden}"]
     if stated.get("kind") == CNN and kernel and dilation:
-        parts.append(f"{kernel} words wide, {dilation} times as far apart in each")
+        parts.append(f"{kernel} words wide" + (f", {dilation} times as far apart in each" if layers > 1 else ""))
     if projection:
         parts.append(f"projected to {projection}")
     return ", ".join(parts)
