@@ -153,7 +153,9 @@ class _Training:
                 epoch = self._epoch(place.epoch)
             if progress >= 1 or interrupted:
                 break
-            learning_rate = settings.learning_rate * rate(progress, warm_up=settings.warm_up, floor=settings.floor)
+            # The rate where the step ends: where it begins, the first one of a warm-up would have none.
+            ended = self._progress(place.moved(step=place.step + 1, batch=place.batch + 1), epoch)
+            learning_rate = settings.learning_rate * rate(ended, warm_up=settings.warm_up, floor=settings.floor)
             carried, tokens, loss, norm = self._step(epoch, place, carried, learning_rate, progress)
             self._recent.add(tokens, loss)
             seconds = seconds_before + time.monotonic() - began
