@@ -33,7 +33,7 @@ from codelm_train.networks.softmax import Sampler
 from codelm_train.networks.words import Words
 
 ROUNDS = 5
-SMALL = NetworkSettings(minutes=0, validations=1, sampled=1024, head=1024, full_share=0.0)
+SMALL = NetworkSettings(lanes=64, validations=1, sampled=1024, head=1024, full_share=0.0)
 LARGE = replace(SMALL, embedding=512, hidden=1024, projection=512, layers=2)
 
 

@@ -52,8 +52,8 @@ class NetworkSettings:
 
     batches: str = STREAMS
     """``streams``: packed, with the state carried over; ``sequences``: whole ones, by a budget of tokens."""
-    lanes: int = 64
-    """Streams side by side."""
+    lanes: int = 32
+    """Streams side by side: more are a little faster, but learn less from as many words."""
     length: int = 64
     """Words of each stream in a batch: how far gradients go back."""
     budget: int = 4096
