@@ -33,6 +33,11 @@ def pieces_of(word: str) -> tuple[str, ...]:
     return (*(sub_word.lower() for sub_word in sub_words), f"<{form_of(word)}>")
 
 
+def unlike_special(word: str) -> str:
+    """Return a word of a text to look for pieces in: one that is only written like a special word is like any other."""
+    return word.strip("[]") if word in SPECIAL_WORDS else word
+
+
 def buckets_of(words: Iterable[str], buckets: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the buckets of the pieces of N words, one word after the other (K,), and where each begins (N + 1,).
 

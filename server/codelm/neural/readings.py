@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from codelm.model import Ids
-from codelm.neural.pieces import buckets_of
+from codelm.neural.pieces import buckets_of, unlike_special
 from codelm.neural.shape import Shape
-from codelm.vocabulary import SPECIAL_WORDS, UNK
+from codelm.vocabulary import UNK
 
 Buckets = tuple[int, ...]
 
@@ -53,10 +53,6 @@ class Readings:
         if found is None:
             if not 0 <= number < size + len(self._others):
                 return ()
-            if number < size:
-                word = self._words[number]
-            else:  # one that is only written like a special word is a word like any other
-                word = self._others[number - size]
-                word = word.strip("[]") if word in SPECIAL_WORDS else word
+            word = self._words[number] if number < size else unlike_special(self._others[number - size])
             found = known[number] = tuple(buckets_of([word], self._shape.pieces)[0].tolist())
         return found

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codelm.neural.pieces import buckets_of, picked
+from codelm.neural.pieces import buckets_of, picked, unlike_special
 from codelm.neural.shape import Shape
 from codelm.vocabulary import EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary
 from codelm_train.encode import encoded
@@ -62,7 +62,7 @@ class Words:
         self._targets = np.where(ids < shape.outputs, ids, UNK)
         self._tail = np.where(ids >= shape.outputs, ids - shape.outputs + 1, np.where(ids == UNK, 0, IGNORED))
         # A word that is only written like a special one is an unknown word with pieces; the special ones have none.
-        readable = (word if word not in SPECIAL_WORDS else word.strip("[]") for word in words)
+        readable = map(unlike_special, words)
         self._buckets, self._starts = buckets_of((*readable, *(SPECIAL_WORDS[PAD], SPECIAL_WORDS[EOS])), shape.pieces)
 
     def batch(self, places: Places) -> Batch:
