@@ -19,6 +19,16 @@ class CompletionKind(Enum):
     LINE = "line"  # several tokens
 
 
+class Source(Enum):
+    """What proposed it most: the part of the mixture that most of its probability comes from."""
+
+    FILE = "file"
+    PROJECT = "project"
+    NAMES = "names"  # what modules and classes are known to have
+    NETWORK = "network"
+    BASE = "base"  # the n-gram model
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One version of one document. Offsets into ``text`` count characters (code points)."""
@@ -37,6 +47,7 @@ class Completion:
     text: str
     kind: CompletionKind
     probability: float
+    source: Source = Source.BASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +61,36 @@ class Completions:
     items: tuple[Completion, ...]
     start: int
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The item selected in an editor's list: ``text`` would replace what stands from ``start`` to the cursor."""
+
+    start: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """The rest of a line, as ghost text: ``text`` replaces what stands from ``start`` to ``end``.
+
+    Both are offsets on the cursor's line, the cursor between them; what is replaced on its left ``text`` begins with.
+    ``probability``: of being accepted as it is, as far as the model can tell.
+    """
+
+    text: str
+    start: int
+    end: int
+    probability: float
+    source: Source = Source.BASE
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    """Suggestions, best first; none where they would be a nuisance. ``complete`` is false where the network had not
+    answered in time.
+    """
+
+    items: tuple[Suggestion, ...]
+    complete: bool = True
