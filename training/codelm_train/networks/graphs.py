@@ -4,14 +4,15 @@ The graphs are built operator by operator, of standard ones alone, because all t
 ``_linear``. In int8 it is::
 
     x (…, K)  →  scale of each row: its largest value / 63  →  x in 7 bits, as uint8 around 64
+                 (1 / 63 of what an LSTM remembers, which is between -1 and 1)
     W (N, K)  →  scale of each output: its largest weight / 127  →  W in 8 bits
     MatMulInteger, in int32  →  times both scales  →  plus the bias
 
 Two things are unlike what ONNX Runtime's own quantisation makes:
 
-- Each row has its own scale. Its dynamic quantisation takes one for a whole tensor (its DynamicQuantizeLSTM too, in
-  half the time), so what a word is read as would depend on the words that are read with it, and on the other rows of a
-  beam: no model of codelm may do that (``codelm.model``).
+- Each row has its own scale, or all have the same one, always. Its dynamic quantisation takes one for a whole tensor
+  (its DynamicQuantizeLSTM too), so what a word is read as would depend on the words that are read with it, and on the
+  other rows of a beam: no model of codelm may do that (``codelm.model``).
 - Activations have 7 bits. Processors with AVX2 or AVX-512 but without VNNI add pairs of products of bytes in 16 bits,
   and saturate: 2 · 127 · 127 fits into them, 2 · 255 · 127 does not. The eighth bit is worth nothing that could be
   measured (all of int8 cost an LSTM of 512 less than 0.0005 nats a word); unsigned weights, which don't saturate
@@ -89,8 +90,10 @@ class _Graph:
         return self("Slice", value, *places)
 
     def name(self, value: str, name: str) -> None:
-        """Give a value a name, as an output."""
-        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        """Give a value that an operator made a name, as an output; others may use it already."""
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                names[:] = [name if old == value else old for old in names]
 
     def made(
         self, name: str, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
@@ -99,22 +102,35 @@ class _Graph:
         return helper.make_graph(self._nodes, name, list(inputs), list(outputs), self._constants)
 
 
-def _linear(graph: _Graph, value: str, weight: Floats, bias: Floats | None) -> str:
-    """Add ``value (…, K) · weightᵀ + bias``, for a weight (N, K)."""
-    found = _int8_product(graph, value, weight) if graph.int8 else graph("MatMul", value, graph.constant(weight.T))
+def _linear(graph: _Graph, value: str, weight: Floats, bias: Floats | None, *, bounded: bool = False) -> str:
+    """Add ``value (…, K) · weightᵀ + bias``, for a weight (N, K). ``bounded``: all values are between -1 and 1."""
+    if not graph.int8:
+        found = graph("MatMul", value, graph.constant(weight.T))
+    elif bounded:
+        found = _bounded_product(graph, value, weight)
+    else:
+        found = _product_by_rows(graph, value, weight)
     return found if bias is None else graph("Add", found, graph.constant(bias))
 
 
-def _int8_product(graph: _Graph, value: str, weight: Floats) -> str:
+def _bounded_product(graph: _Graph, value: str, weight: Floats) -> str:
+    step = graph.constant(np.float32(1 / _LEVELS))
+    return _product(graph, graph("QuantizeLinear", value, step, graph.constant(np.uint8(_ZERO))), weight)
+
+
+def _product_by_rows(graph: _Graph, value: str, weight: Floats) -> str:
     largest = graph("ReduceMax", graph("Abs", value), axes=[-1], keepdims=1)
     largest = graph("Max", largest, graph.constant(_SMALLEST))
     levels = graph("Mul", value, graph("Div", graph.constant(np.float32(_LEVELS)), largest))
     shifted = graph("Add", graph("Round", levels), graph.constant(np.float32(_ZERO)))
-    rounded = graph("Cast", shifted, to=TensorProto.UINT8)
+    return graph("Mul", _product(graph, graph("Cast", shifted, to=TensorProto.UINT8), weight), largest)
+
+
+def _product(graph: _Graph, rounded: str, weight: Floats) -> str:
+    """Add the product of a weight and of values in 7 bits, as it is for a largest value of 1."""
     rows, scales = int8_rows(weight)
     product = graph("MatMulInteger", rounded, graph.constant(rows.T), graph.constant(np.uint8(_ZERO)))
-    product = graph("Mul", graph("Cast", product, to=TensorProto.FLOAT), graph.constant(scales / np.float32(_LEVELS)))
-    return graph("Mul", product, largest)
+    return graph("Mul", graph("Cast", product, to=TensorProto.FLOAT), graph.constant(scales / np.float32(_LEVELS)))
 
 
 # --- the core -----------------------------------------------------------------------------------------------------
@@ -129,7 +145,8 @@ def _core(network: Network, int8: bool) -> onnx.ModelProto:
     else:
         value, states = _cnn(graph, network.core, inputs[0], inputs[1:])
     if isinstance(network.core.project, nn.Linear):
-        value = _linear(graph, value, _values(network.core.project.weight), _values(network.core.project.bias))
+        weight, bias = _values(network.core.project.weight), _values(network.core.project.bias)
+        value = _linear(graph, value, weight, bias, bounded=isinstance(network.core, LstmCore))
     for found, name in zip((value, *states), outputs, strict=True):
         graph.name(found, name)
     sizes: list[tuple[int | str, ...]] = [(length, "B", width) for length, width in shape.states()]
@@ -147,13 +164,13 @@ def _lstm(graph: _Graph, core: LstmCore, value: str, states: Sequence[str]) -> t
     for layer in range(core.lstm.num_layers):
         of_words, recurrent, bias, other_bias = (_values(part) for part in core.lstm.all_weights[layer])
         # What the gates get from the words is there for all of them at once; only what they get from the state is not.
-        given = _linear(graph, value, of_words, bias + other_bias)
-        before = [graph("Squeeze", graph.cut(state, layer, layer + 1), first) for state in states]
+        given = _linear(graph, value, of_words, bias + other_bias, bounded=layer > 0)
+        before = [graph("Gather", state, graph.constant(np.int64(layer)), axis=0) for state in states]
         step = _lstm_step(graph.int8, layer, recurrent)
         after_hidden, after_cell, value = graph.add("Scan", *before, given, outputs=3, num_scan_inputs=1, body=step)
         hidden.append(graph("Unsqueeze", after_hidden, first))
         cells.append(graph("Unsqueeze", after_cell, first))
-    return value, [graph("Concat", *parts, axis=0) for parts in (hidden, cells)]
+    return value, [graph("Concat", *parts, axis=0) if len(parts) > 1 else parts[0] for parts in (hidden, cells)]
 
 
 def _lstm_step(int8: bool, layer: int, recurrent: Floats) -> onnx.GraphProto:
@@ -161,7 +178,7 @@ def _lstm_step(int8: bool, layer: int, recurrent: Floats) -> onnx.GraphProto:
     prefix = f"layer_{layer}_"
     graph = _Graph(int8, prefix)
     hidden, cell, given = (f"{prefix}{name}" for name in ("hidden", "cell", "given"))
-    gates = graph("Add", given, _linear(graph, hidden, recurrent, None))
+    gates = graph("Add", given, _linear(graph, hidden, recurrent, None, bounded=True))
     let_in, keep, new, let_out = graph.add("Split", gates, outputs=4, axis=-1)
     kept = graph("Mul", graph("Sigmoid", keep), cell)
     after_cell = graph("Add", kept, graph("Mul", graph("Sigmoid", let_in), graph("Tanh", new)))
