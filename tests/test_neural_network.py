@@ -108,6 +108,24 @@ def test_the_head_is_asked_once_for_a_state_and_not_for_reading(runner, monkeypa
 
 @each_runner
 @pytest.mark.parametrize("name", NAMES)
+def test_contexts_are_read_side_by_side_as_each_alone(name, runner):
+    model = networks.opened(name, runner)
+    ids = np.random.default_rng(3).integers(1, SIZE + 3, (20, 4))  # (T, B)
+    state, along = model.read_along(model.picked(model.start(), np.zeros(4, np.int64)), ids)
+    assert along.shape == (20, 4, model.shape.width)
+    tolerance = 0 if runner == "onnx, int8" else TOLERANCE
+    for row in range(4):
+        read = model.start()
+        for word in range(20):
+            read = model.read(read, ids[word : word + 1, row])
+            np.testing.assert_allclose(along[word, row], model.vectors(read)[0], atol=tolerance, rtol=0)
+        alone = model.picked(state, np.array([row]))
+        for found, expected in zip((*alone.core, alone.projected), (*read.core, read.projected), strict=True):
+            np.testing.assert_allclose(np.asarray(found), np.asarray(expected), atol=tolerance, rtol=0)
+
+
+@each_runner
+@pytest.mark.parametrize("name", NAMES)
 def test_a_context_of_any_length_can_be_read(name, runner):
     model = networks.opened(name, runner)
     ids = np.random.default_rng(1).integers(1, SIZE, 1200)

@@ -37,6 +37,18 @@ def test_new_words_get_the_next_ids():
     assert len(SAMPLE) == 11
 
 
+def test_its_own_words_are_a_view_that_grows():
+    session = SessionVocabulary(SAMPLE)
+    own = session.own_words
+    assert list(own) == []
+    session.learn(["fresh", "def", "newer"])
+    assert list(own) == ["fresh", "newer"]
+    assert [own[0], own[-1], own[1:]] == ["fresh", "newer", ["newer"]]
+    for place in (2, -3):
+        with pytest.raises(IndexError):
+            own[place]
+
+
 def test_to_ask_for_ids_learns_nothing():
     session = SessionVocabulary(SAMPLE)
     session.ids(["fresh"])

@@ -5,10 +5,11 @@ change while the session lasts.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count
 from keyword import iskeyword
 from threading import Lock
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,11 @@ class SessionVocabulary:
 
     def __contains__(self, word: str) -> bool:
         return word in self._ids
+
+    @property
+    def own_words(self) -> Sequence[str]:
+        """The words behind the vocabulary's, by their ids: a view, which has those that are added later too."""
+        return _Behind(self._words, len(self.base))
 
     def id(self, word: str) -> int:
         """Return the word's id, that of ``[UNK]`` when nobody has seen it."""
@@ -161,3 +167,24 @@ class SessionVocabulary:
 
     def _form(self, word: str) -> int:
         return self._form_numbers.setdefault(form_of(word), min(len(self._form_numbers), _MOST_FORMS))
+
+
+class _Behind(Sequence[str]):
+    """What stands behind the first ``begin`` words of a list that only grows."""
+
+    def __init__(self, words: Sequence[str], begin: int):
+        self._words, self._begin = words, begin
+
+    def __len__(self) -> int:
+        return len(self._words) - self._begin
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return self._words[self._begin :][index]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"no word has the place {index}")
+        return self._words[index + (self._begin if index >= 0 else 0)]

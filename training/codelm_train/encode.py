@@ -18,7 +18,7 @@ def read_words(model: LanguageModel[S], vocabulary: Vocabulary, words: Sequence[
     """Return a model that reads these words, those outside its vocabulary too if it can, and its state behind them."""
     session = SessionVocabulary(vocabulary)
     ids = session.learn(words)
-    model = reading(model, [session.word(number) for number in range(len(vocabulary), len(session))])
+    model = reading(model, session.own_words)
     return model, model.read(model.start(), ids)
 
 

@@ -59,10 +59,9 @@ class NeuralModel(ABC, Generic[A]):
 
     def step(self, state: NetworkState[A], rows: Ids, ids: Ids) -> NetworkState[A]:
         """Continue row ``rows[i]`` with ``ids[i]``."""
-        core = tuple(self._picked(array, rows, axis=1) for array in state.core)
         if not len(rows):
-            return NetworkState(core, self._picked(state.projected, rows, axis=0))
-        return self._after(ids[None, :], core)
+            return self.picked(state, rows)
+        return self._after(ids[None, :], tuple(self._picked(array, rows, axis=1) for array in state.core))
 
     def score(self, state: NetworkState[A], ids: Ids) -> Scores:
         """Return the log probabilities of ids (B, C). An id that the vocabulary lacks scores as ``[UNK]``."""
@@ -77,16 +76,30 @@ class NeuralModel(ABC, Generic[A]):
     def reading(self, words: Sequence[str]) -> Self:
         """Return the same network, which reads the ids V, V + 1, … as these words: by their pieces.
 
-        Without it, and behind them, such ids are read as ``[UNK]`` without pieces. Nothing of the network is copied,
-        and states of the one are states of the other.
+        Without it, and behind them, such ids are read as ``[UNK]`` without pieces. The words may become more at their
+        end later, as those of a session do (``SessionVocabulary.own_words``). Nothing of the network is copied, and
+        states of the one are states of the other.
         """
         other = copy(self)
         other._readings = self._readings.reading(words)
         return other
 
-    @abstractmethod
     def vectors(self, state: NetworkState[A]) -> Floats:
         """Return what the head reads of each row: (B, P)."""
+        return self._floats(state.projected)
+
+    def read_along(self, state: NetworkState[A], ids: Ids) -> tuple[NetworkState[A], Floats]:
+        """Read a word a row, T times: ids (T, B), T at least 1. Return the state, and the vectors behind each word.
+
+        Those are what the head reads, (T, B, P). All T words are read at once: some hundreds are as fast as any more.
+        """
+        core, projected = self._run(ids, state.core)
+        return NetworkState(core, self._last(projected)), self._floats(projected)
+
+    def picked(self, state: NetworkState[A], rows: Ids) -> NetworkState[A]:
+        """Return the state whose row i is row ``rows[i]``."""
+        core = tuple(self._picked(array, rows, axis=1) for array in state.core)
+        return NetworkState(core, self._picked(state.projected, rows, axis=0))
 
     # --- what runs the network ----------------------------------------------------------------------------
 
@@ -95,8 +108,19 @@ class NeuralModel(ABC, Generic[A]):
         """Return the states of the core before anything was read, for B = 1."""
 
     @abstractmethod
-    def _after(self, ids: Ids, core: tuple[A, ...]) -> NetworkState[A]:
-        """Return the state after ids (T, B), T and B at least 1, read from the states of a core."""
+    def _run(self, ids: Ids, core: tuple[A, ...]) -> tuple[tuple[A, ...], A]:
+        """Read ids (T, B), T and B at least 1, from the states of a core.
+
+        Return the states behind them, and what the head reads behind each of them: (T, B, P).
+        """
+
+    @abstractmethod
+    def _last(self, projected: A) -> A:
+        """Return what the head reads behind the last word, (B, P): of (T, B, P), without keeping all that."""
+
+    @abstractmethod
+    def _floats(self, array: A) -> Floats:
+        """Return an array as NumPy's."""
 
     @abstractmethod
     def _picked(self, array: A, rows: Ids, axis: int) -> A:
@@ -105,6 +129,10 @@ class NeuralModel(ABC, Generic[A]):
     @abstractmethod
     def _ask(self, projected: A) -> Said:
         """Return what the head says."""
+
+    def _after(self, ids: Ids, core: tuple[A, ...]) -> NetworkState[A]:
+        core, projected = self._run(ids, core)
+        return NetworkState(core, self._last(projected))
 
     def _said(self, state: NetworkState[A]) -> Said:
         if not state.said:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from codelm.model import Ids
-from codelm.neural.model import NetworkState, NeuralModel
+from codelm.neural.model import NeuralModel
 from codelm.neural.outputs import Outputs, Said
 from codelm.neural.readings import Readings
 from codelm.neural.shape import Shape
@@ -57,10 +57,6 @@ class Network(NeuralModel[Floats]):
         self._tables, self._core, self._head = tables, core, head
         self._inputs = core_names(shape)[0]
 
-    def vectors(self, state: NetworkState[Floats]) -> Floats:
-        """Return what the head reads of each row: (B, P)."""
-        return state.projected
-
     def read_vectors(self, ids: Ids) -> Floats:
         """Return what the core reads of ids: (N,) → (N, E)."""
         own, pieces, lengths = self._readings.of(ids)
@@ -72,13 +68,20 @@ class Network(NeuralModel[Floats]):
     def _nothing(self) -> tuple[Floats, ...]:
         return tuple(np.zeros((length, 1, width), np.float32) for length, width in self.shape.states())
 
-    def _after(self, ids: Ids, core: tuple[Floats, ...]) -> NetworkState[Floats]:
+    def _run(self, ids: Ids, core: tuple[Floats, ...]) -> tuple[tuple[Floats, ...], Floats]:
         vectors = self.read_vectors(ids.ravel()).reshape(*ids.shape, self.shape.embedding)
         projected, *after = self._core.run(None, dict(zip(self._inputs, (vectors, *core), strict=True)))
-        last = projected[-1].copy()
-        for array in (last, *after):
+        for array in (projected, *after):
             array.flags.writeable = False
-        return NetworkState(tuple(after), last)
+        return tuple(after), projected
+
+    def _last(self, projected: Floats) -> Floats:
+        last: Floats = projected[0] if len(projected) == 1 else projected[-1].copy()
+        last.flags.writeable = False
+        return last
+
+    def _floats(self, array: Floats) -> Floats:
+        return array
 
     def _picked(self, array: Floats, rows: Ids, axis: int) -> Floats:
         return array.take(rows, axis=axis)

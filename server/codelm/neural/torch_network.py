@@ -14,7 +14,7 @@ from torch import Tensor
 from codelm.errors import CheckpointError, UsageError
 from codelm.model import Ids
 from codelm.neural.files import WEIGHTS, open_outputs
-from codelm.neural.model import NetworkState, NeuralModel
+from codelm.neural.model import NeuralModel
 from codelm.neural.modules import Network
 from codelm.neural.outputs import Outputs, Said, listed
 from codelm.neural.readings import Readings
@@ -80,15 +80,11 @@ class TorchNetwork(NeuralModel[Tensor]):
         self._network.eval()
         self._captured: dict[int, _Step] | None = {} if captured else None
 
-    def vectors(self, state: NetworkState[Tensor]) -> Floats:
-        """Return what the head reads of each row: (B, P)."""
-        return _array(state.projected)
-
     def _nothing(self) -> Tensors:
         return self._network.start(1)
 
     @torch.inference_mode()
-    def _after(self, ids: Ids, core: Tensors) -> NetworkState[Tensor]:
+    def _run(self, ids: Ids, core: Tensors) -> tuple[Tensors, Tensor]:
         own, pieces, lengths = self._readings.of(ids.ravel())
         starts = np.cumsum(lengths) - lengths
         found = self._network.reader(*(torch.from_numpy(part).to(self._device) for part in (own, pieces, starts)))
@@ -97,9 +93,15 @@ class TorchNetwork(NeuralModel[Tensor]):
             step = self._captured.get(ids.shape[1])
             if step is None:
                 step = self._captured[ids.shape[1]] = _Step(self._network, ids.shape[1])
-            return NetworkState(*step.run(vectors, core))
+            return step.run(vectors, core)
         projected, after = self._network.core(vectors, core)
-        return NetworkState(after, projected[-1])
+        return after, projected
+
+    def _last(self, projected: Tensor) -> Tensor:
+        return projected[0] if len(projected) == 1 else projected[-1].clone()
+
+    def _floats(self, array: Tensor) -> Floats:
+        return _array(array)
 
     @torch.inference_mode()
     def _picked(self, array: Tensor, rows: Ids, axis: int) -> Tensor:
@@ -129,12 +131,12 @@ class _Step:
             self._projected, self._after = network.core(self._vectors, self._states)
 
     def run(self, vectors: Tensor, states: Tensors) -> tuple[Tensors, Tensor]:
-        """Return the states behind one word a row, (1, B, E), and what the head reads (B, P)."""
+        """Return the states behind one word a row, (1, B, E), and what the head reads (1, B, P)."""
         self._vectors.copy_(vectors)
         for own, given in zip(self._states, states, strict=True):
             own.copy_(given)
         self._graph.replay()
-        return tuple(state.clone() for state in self._after), self._projected[0].clone()
+        return tuple(state.clone() for state in self._after), self._projected.clone()
 
 
 def _empty(shape: Shape) -> Network:
