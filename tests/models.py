@@ -12,10 +12,12 @@ from typing import TypeVar
 import numpy as np
 
 from codelm.checkpoint import Checkpoint
+from codelm.gate import CONTEXT, CONTEXT_SIGNALS, Gate
+from codelm.mixture import Trained
 from codelm.model import Ids
 from codelm.ngram import NGram
 from codelm.vocabulary import Vocabulary, most_frequent
-from codelm.weights import Floats, Weights, normalised, valid
+from codelm.weights import SIGNALS, Floats, Weights, normalised, valid
 from codelm.words import words
 from codelm_train.count import CountedLevel, count
 from codelm_train.prune import prune, quantise
@@ -86,19 +88,38 @@ def ngram(order: int = 4, size: int = 0, *, pruned: bool = False, quantised: boo
 @cache
 def checkpoint(size: int = 0) -> Checkpoint:
     """A checkpoint in memory."""
-    return Checkpoint(Path("nowhere"), "test", "code", vocabulary(size), ngram(size=size), {})
+    known = vocabulary(size)
+    return Checkpoint(Path("nowhere"), "test", "code", known, Trained(len(known), ngram(size=size)), {})
 
 
 def random_weights(seed: int) -> Weights:
     """Weights of a mixture, any that are possible."""
     rng = np.random.default_rng(seed)
-    parts, caches = valid()
-    tables = {name: normalised(rng.uniform(0.05, 1, mask.shape), mask) for name, mask in caches.items()}
-    return Weights(normalised(rng.uniform(0.05, 1, parts.shape), parts), tables, float(rng.uniform(0, 0.99)))
+    tables = {name: normalised(rng.uniform(0.05, 1, mask.shape), mask) for name, mask in valid().items()}
+    return Weights(random_gate(rng), tables, float(rng.uniform(0, 0.99)))
+
+
+def random_gate(rng: np.random.Generator, hidden: int = 3) -> Gate:
+    """A gate that listens to all signals."""
+    sizes = {CONTEXT: CONTEXT_SIGNALS, **SIGNALS}
+    return Gate(
+        {name: rng.normal(size=(size, hidden)) for name, size in sizes.items()},
+        rng.normal(size=hidden),
+        {name: rng.normal(size=hidden) for name in SIGNALS},
+        {name: float(rng.normal()) for name in SIGNALS},
+    )
+
+
+def always(part: str) -> Gate:
+    """A gate that gives all of the probability to one part."""
+    sizes = {CONTEXT: CONTEXT_SIGNALS, **SIGNALS}
+    inputs = {name: np.zeros((size, 1)) for name, size in sizes.items()}
+    shares = dict.fromkeys(SIGNALS, -1e9) | {part: 0.0}
+    return Gate(inputs, np.zeros(1), dict.fromkeys(SIGNALS, np.zeros(1)), shares)
 
 
 def only(cache: str, expert: int) -> Floats:
     """Weights of a cache that listen to one of its experts, whatever the length of the match."""
-    table = np.zeros_like(valid()[1][cache])
+    table = np.zeros_like(valid()[cache])
     table[:, expert] = 1
     return table

@@ -14,15 +14,17 @@ file, a cut array, an index that leads outside) is a ``CheckpointError`` that na
 
 import hashlib
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from codelm.errors import CheckpointError, UsageError, VocabularyError
 from codelm.folder import MANIFEST, replaced_folder
-from codelm.manifest import FORMAT, NGRAM, field, read_manifest, write_manifest
+from codelm.manifest import FORMAT, MIXTURE, NGRAM, field, read_manifest, write_manifest
+from codelm.mixture import Trained, without_caches
 from codelm.model import LanguageModel
+from codelm.neural.model import NeuralModel
 from codelm.neural.shape import Shape
 from codelm.ngram import NGram
 from codelm.ngram_files import open_ngram, save_ngram
@@ -33,6 +35,9 @@ BUNDLED = Path(__file__).parent / "bundled"
 VOCABULARY_FILE = "vocabulary.txt"
 CARD_FILE = "MODEL_CARD.md"
 CPU = "cpu"
+
+WEIGHTS_SUFFIX = ".safetensors"
+_PARTS = ("ngram", "network")  # what a manifest says of its models
 
 Stream = Literal["code", "code_tokens"]
 
@@ -45,25 +50,35 @@ class Checkpoint:
     name: str
     stream: Stream
     vocabulary: Vocabulary
-    model: LanguageModel[Any]
+    trained: Trained
     facts: Mapping[str, Any]
     """What the manifest tells besides: training data, licences, quality."""
     weights: Weights | None = None
-    """The weights with which the model is mixed with others; None where it was not mixed."""
+    """The weights with which the models are mixed with others; None where they were not mixed."""
     shape: Shape | None = None
-    """What the model is made of; None where it is no network."""
+    """What its network is made of; None where it has none."""
 
     @property
     def kind(self) -> str:
         """What kind of model it is: one of ``codelm.manifest.KINDS``."""
-        return NGRAM if self.shape is None else self.shape.kind
+        if self.shape is None:
+            return NGRAM
+        return self.shape.kind if self.trained.ngram is None else MIXTURE
 
     @property
     def ngram(self) -> NGram:
-        """The model, for what only an n-gram model can do. Raises UsageError where it is none."""
-        if not isinstance(self.model, NGram):
-            raise UsageError(f"{self.folder} is no n-gram model")
-        return self.model
+        """Its n-gram model, for what only such a model can do. Raises UsageError where it has none."""
+        if not isinstance(self.trained.ngram, NGram):
+            raise UsageError(f"{self.folder} has no n-gram model")
+        return self.trained.ngram
+
+    @property
+    def model(self) -> LanguageModel[Any]:
+        """What was trained, as one model: where that is an n-gram model and a network, their mixture."""
+        models = [model for model in (self.trained.ngram, self.trained.network) if model is not None]
+        if len(models) == 1:
+            return models[0]
+        return without_caches(self.trained, self.vocabulary, self.weights or default_weights())
 
 
 def save(
@@ -94,14 +109,57 @@ def save(
         })  # fmt: skip
 
 
-def save_mixed(folder: Path, trained: Checkpoint, weights: Weights) -> None:
-    """Write a checkpoint again, of whatever kind, with the weights that it is mixed with. Raises StorageError."""
-    manifest = read_manifest(trained.folder) | {"name": folder.name, "mixture": weights.as_json()}
+def joined(models: Sequence[Checkpoint]) -> Checkpoint:
+    """Return an n-gram model, a network, or one of each, opened from their folders, as one checkpoint.
+
+    Raises UsageError where they can't be mixed.
+    """
+    first = models[0]
+    ngrams = [model for model in models if model.trained.ngram is not None]
+    networks = [model for model in models if model.trained.network is not None]
+    if len(ngrams) > 1 or len(networks) > 1:
+        raise UsageError("a mixture is of one n-gram model and one network at most")
+    for model in models[1:]:
+        if (model.vocabulary.sha256, model.stream) != (first.vocabulary.sha256, first.stream):
+            raise UsageError(f"{model.folder} is of another vocabulary or stream of words than {first.folder}")
+    trained = Trained(
+        len(first.vocabulary),
+        ngrams[0].trained.ngram if ngrams else None,
+        networks[0].trained.network if networks else None,
+    )
+    shape = networks[0].shape if networks else None
+    facts = dict(first.facts)
+    if ngrams and networks:
+        facts = {**ngrams[0].facts, "network_training": networks[0].facts.get("training", {})}
+    return Checkpoint(first.folder, first.name, first.stream, first.vocabulary, trained, facts, first.weights, shape)
+
+
+def save_mixed(
+    folder: Path, models: Sequence[Checkpoint], weights: Weights, *,
+    name: str = "", facts: Mapping[str, Any] | None = None, card: str = "", torch: bool = False,
+) -> None:  # fmt: skip
+    """Write checkpoints, ``joined`` as one, with the weights with which they are mixed. Raises StorageError.
+
+    It is called ``name``, by default as its folder is. ``facts`` take the place of theirs. ``torch``: whether to copy
+    a network's weights for torch too; they are the larger part of it.
+    """
+    whole = joined(models)
+    parts = {key: value for model in models for key, value in read_manifest(model.folder).items() if key in _PARTS}
     with replaced_folder(folder, FORMAT) as new:
-        for file in trained.folder.iterdir():
-            if file.name != MANIFEST and file.is_file():
-                shutil.copyfile(file, new / file.name)
-        write_manifest(new, trained.kind, manifest)
+        for model in models:
+            for file in model.folder.iterdir():
+                wanted = file.name not in (MANIFEST, CARD_FILE) and (torch or file.suffix != WEIGHTS_SUFFIX)
+                if file.is_file() and wanted:
+                    shutil.copyfile(file, new / file.name)
+        save_words(new, whole.vocabulary, card)
+        write_manifest(new, whole.kind, {
+            "name": name or folder.name,
+            "stream": whole.stream,
+            "vocabulary": stated(whole.vocabulary),
+            **parts,
+            "mixture": weights.as_json(),
+            **(whole.facts if facts is None else facts),
+        })  # fmt: skip
 
 
 def save_words(folder: Path, vocabulary: Vocabulary, card: str) -> None:
@@ -126,11 +184,12 @@ def bytes_in(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir())
 
 
-def load(folder: Path, device: str = CPU) -> Checkpoint:
+def load(folder: Path, device: str = CPU, *, network: bool = True) -> Checkpoint:
     """Open a checkpoint. Raises CheckpointError, naming what is wrong.
 
     ``device``: where a network runs: ``cpu``, by ONNX Runtime, or what torch calls ``cuda`` or ``mps``, by torch.
-    Raises UsageError where there is no such device, or no torch. An n-gram model always runs on the CPU.
+    Raises UsageError where there is no such device, or no torch. An n-gram model always runs on the CPU. ``network``:
+    whether to open the network of a mixture at once, rather than by ``with_network`` later.
     """
     manifest = read_manifest(folder)
     vocabulary = _vocabulary(folder, field(folder, manifest, "vocabulary", dict))
@@ -138,10 +197,22 @@ def load(folder: Path, device: str = CPU) -> Checkpoint:
     if stream not in ("code", "code_tokens"):
         raise CheckpointError(f"{folder / MANIFEST}: unknown stream {stream!r}")
     name, weights = field(folder, manifest, "name", str), _weights(folder, manifest)
-    shape, model = _model(folder, manifest, vocabulary, device)
+    kind = manifest["kind"]
+    ngram = None
+    if kind in (NGRAM, MIXTURE):
+        ngram = open_ngram(folder, field(folder, manifest, "ngram", dict), len(vocabulary))
+    shape = None if kind == NGRAM else _shape(folder, manifest, len(vocabulary))
     known = ("format", "version", "kind", "name", "stream", "vocabulary", "ngram", "network", "mixture")
     facts = {key: value for key, value in manifest.items() if key not in known}
-    return Checkpoint(folder, name, stream, vocabulary, model, facts, weights, shape)
+    trained = Trained(len(vocabulary), ngram)
+    found = Checkpoint(folder, name, stream, vocabulary, trained, facts, weights, shape)
+    return with_network(found, device) if shape is not None and (network or ngram is None) else found
+
+
+def with_network(opened: Checkpoint, device: str = CPU) -> Checkpoint:
+    """Return a checkpoint with the network open that it has. Raises what ``load`` does."""
+    assert opened.shape is not None
+    return replace(opened, trained=replace(opened.trained, network=_network(opened, opened.shape, device)))
 
 
 def default_weights() -> Weights:
@@ -149,22 +220,18 @@ def default_weights() -> Weights:
     return _weights(BUNDLED, read_manifest(BUNDLED)) or unfitted()
 
 
-def _model(
-    folder: Path, manifest: Mapping[str, Any], vocabulary: Vocabulary, device: str
-) -> tuple[Shape | None, LanguageModel[Any]]:
-    if manifest["kind"] == NGRAM:
-        return None, open_ngram(folder, field(folder, manifest, "ngram", dict), len(vocabulary))
-    shape = _shape(folder, manifest, len(vocabulary))
+def _network(opened: Checkpoint, shape: Shape, device: str) -> NeuralModel[Any]:
+    folder, words = opened.folder, opened.vocabulary.words
     # What runs networks takes time and memory to import, and an n-gram model needs none of it.
     if device == CPU:
         from codelm.neural.files import open_network
 
-        return shape, open_network(folder, shape, vocabulary.words)
+        return open_network(folder, shape, words)
     try:
         from codelm.neural.torch_network import open_torch_network
     except ImportError as error:
         raise UsageError(f"the device {device!r} needs torch: pip install 'codelm[gpu]' ({error})") from error
-    return shape, open_torch_network(folder, shape, vocabulary.words, device)
+    return open_torch_network(folder, shape, words, device)
 
 
 def _shape(folder: Path, manifest: Mapping[str, Any], words: int) -> Shape:
@@ -172,7 +239,7 @@ def _shape(folder: Path, manifest: Mapping[str, Any], words: int) -> Shape:
         shape = Shape.from_json(field(folder, manifest, "network", dict))
     except ValueError as error:
         raise CheckpointError(f"{folder / MANIFEST}: 'network': {error}") from error
-    if (shape.kind, shape.words) != (manifest["kind"], words):
+    if manifest["kind"] not in (shape.kind, MIXTURE) or shape.words != words:
         raise CheckpointError(
             f"{folder / MANIFEST}: 'network' is not of the kind, or for the vocabulary, that it names"
         )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,43 +14,39 @@ from codelm import beam, grammar, layout
 from codelm.beam import Hypothesis, never
 from codelm.buffer import scan
 from codelm.candidates import Candidates, Finder
-from codelm.checkpoint import Checkpoint, default_weights
-from codelm.completion import Completion, CompletionKind, Completions, Snapshot
+from codelm.checkpoint import Checkpoint
+from codelm.completion import Completion, CompletionKind, Completions, Snapshot, Source
 from codelm.errors import Cancelled
-from codelm.file_cache import FileModel
-from codelm.file_words import FILLER
-from codelm.form_cache import FormModel
 from codelm.fstring import open_field
 from codelm.grammar import Expected
 from codelm.importable import Importable
-from codelm.learned import LearnedWorkspace, learned
+from codelm.knowledge import AUTO, Context, Knowledge
+from codelm.learned import LearnedWorkspace
 from codelm.lexer import Kind, Token, lex
-from codelm.mixture import Caches, Mixture, MixtureState
+from codelm.mixture import Mixture, MixtureState
 from codelm.model import Ids, Scores, among
-from codelm.open_file import OpenFile
 from codelm.scope import place_of
 from codelm.session import SessionVocabulary
-from codelm.vocabulary import EOS, PAD, UNK
-from codelm.weights import Weights
-from codelm.words import DEDENT, INDENT, LONG_NUMBER, LONG_STRING, NEWLINE, STRUCTURE_WORDS, words_of
+from codelm.vocabulary import EOS, PAD, UNK, Vocabulary
+from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, WORKSPACE
+from codelm.words import DEDENT, INDENT, LONG_NUMBER, LONG_STRING, NEWLINE, words_of
 from codelm.workspace import WorkspaceIndex
-from codelm.workspace_cache import WorkspaceCache, WorkspaceModel
 
 # Tokens before the cursor that are made words for the grammar: a logical line most often.
 _CONTEXT_TOKENS = 512
-# Words before the cursor that are read: no model looks further back.
-_CONTEXT_WORDS = FILLER
 # The beam that makes items of several tokens, and when such an item is worth a place in the list.
 _BEAMS, _LONGEST_LINE, _MOST_LINES = 4, 8, 2
 _SURE_ENOUGH = 0.25  # the least probability of all that follows the first token
 # The least probability, among all strings, of a string that is proposed: a quote may begin any sentence.
 _LEAST_STRING = 0.01
-# Documents whose words are remembered, so that a keystroke learns only what it changed.
-_REMEMBERED = 32
 # How probable it is that a name is one of those that are known to be there, where others are possible.
 _NAMED_SHARE = 0.9
 # Of the names that are known to be there, how probable it is that one is meant that no model has met there.
 _UNMET_SHARE = 0.15
+_SOURCES = {
+    FILE: Source.FILE, FORM: Source.FILE, NEURAL: Source.FILE, WORKSPACE: Source.PROJECT, NETWORK: Source.NETWORK,
+    BASE: Source.BASE,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +59,8 @@ class _Cursor:
     words: Sequence[str]
     behind: str
     """The character right of the cursor."""
+    inside: int = 0
+    """How many of the words stand in a replacement field of an f-string, its bracket included."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,8 +68,17 @@ class _Request:
     """One request: the cursor, the models as they are now, and their state behind the words before the cursor."""
 
     cursor: _Cursor
-    mixture: Mixture[Any]
-    state: MixtureState[Any]
+    context: Context
+
+    @property
+    def mixture(self) -> Mixture:
+        """The models as they are now."""
+        return self.context.mixture
+
+    @property
+    def state(self) -> MixtureState:
+        """Their state behind the words before the cursor."""
+        return self.context.state
 
 
 class Completer:
@@ -83,30 +89,44 @@ class Completer:
     """
 
     def __init__(self, checkpoint: Checkpoint):
-        self.checkpoint = checkpoint
-        self.workspace: LearnedWorkspace | None = None
         self.importable: Importable | None = None
-        self._weights: Weights = checkpoint.weights or default_weights()
+        self.knowledge = Knowledge(checkpoint)
         self._finder: Finder | None = None
-        self._nothing = WorkspaceCache(())
-        self.forget()
 
     # --- what is learned ----------------------------------------------------------------------------------
 
+    @property
+    def workspace(self) -> LearnedWorkspace | None:
+        """What ``learned`` returned; None for no workspace."""
+        return self.knowledge.workspace
+
+    @workspace.setter
+    def workspace(self, workspace: LearnedWorkspace | None) -> None:
+        self.knowledge.workspace = workspace
+
     def forget(self) -> None:
         """Forget every word that was learned: open files are learned anew when they are next completed in."""
-        self._session = SessionVocabulary(self.checkpoint.vocabulary)
-        self._files: dict[str, OpenFile] = {}
-        self._others: tuple[LearnedWorkspace | None, str, WorkspaceModel | None] = None, "", None
-        self.workspace = None
+        self.knowledge.forget()
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """Have a document that was opened read between completions."""
+        self.knowledge.opened(snapshot)
 
     def close(self, uri: str) -> None:
         """Forget an open document."""
-        self._files.pop(uri, None)
+        self.knowledge.close(uri)
 
     def learned(self, index: WorkspaceIndex) -> LearnedWorkspace:
         """Return a workspace as ``workspace`` takes it: a third of a second for a million words. Any thread may ask."""
-        return learned(index, self._session)
+        return self.knowledge.learned(index)
+
+    def open_network(self, device: str = AUTO) -> str:
+        """Open the checkpoint's network. Takes up to seconds; any thread may do it. See ``Knowledge.open_network``."""
+        return self.knowledge.open_network(device)
+
+    def idle(self, cancelled: Callable[[], bool] = never) -> bool:
+        """Do a little of what is due between completions, some 10 ms; return whether there is more."""
+        return self.knowledge.idle(cancelled)
 
     # --- completing ---------------------------------------------------------------------------------------
 
@@ -125,7 +145,7 @@ class Completer:
         ``deadline`` (``time.monotonic()`` seconds) ends the search for items of several tokens. Raises Cancelled
         soon after ``cancelled()`` turns true.
         """
-        request, named = self._request(snapshot, offset)
+        request, named = self._request(snapshot, offset, deadline, cancelled)
         if request is None:
             return Completions((), offset, complete=True)
         if cancelled():
@@ -137,10 +157,12 @@ class Completer:
         kinds = {candidate.name: candidate.kind for candidate in named.items} if named else {}
         words = [self._session.word(word) for word in best.tolist()]
         items = [
-            Completion(word, kinds.get(word, kind), math.exp(score))
-            for word, kind, score in zip(words, self._kinds(request, best, words), scores.tolist(), strict=True)
+            Completion(word, kinds.get(word, kind), math.exp(score), source)
+            for word, kind, score, source in zip(
+                words, self._kinds(request, best, words), scores.tolist(), _sources(request, best, scores), strict=True
+            )
         ]
-        if multi_token and self.checkpoint.stream == "code" and len(best):
+        if multi_token and self.knowledge.checkpoint.stream == "code" and len(best):
             count = min(len(best), _BEAMS)
             found = beam.lines(
                 mixture, state, best[:count], scores[:count],
@@ -150,17 +172,19 @@ class Completer:
             # Behind the first five, so that they never push a single name out of sight.
             items[5:5] = self._several(found, cursor.words, {item.text for item in items})
             items = items[:limit]
-        return Completions(tuple(items), cursor.start, complete)
+        return Completions(tuple(items), cursor.start, complete and request.context.whole)
 
     # --- where the cursor is ------------------------------------------------------------------------------
 
-    def _request(self, snapshot: Snapshot, offset: int) -> tuple[_Request | None, Candidates | None]:
+    def _request(
+        self, snapshot: Snapshot, offset: int, deadline: float, cancelled: Callable[[], bool]
+    ) -> tuple[_Request | None, Candidates | None]:
         """Return what is asked, and the names that are known to be there; None for a request in a comment or a number.
 
         A letter is put where the cursor is and the text up to there is lexed: the token that the letter ends up
         in is the one that is being typed, and the blocks that its line opens or closes are those of the cursor.
         """
-        file = self._file(snapshot.uri)
+        file = self.knowledge.file(snapshot.uri)
         lexed = file.lex(snapshot.text[:offset] + "x")
         at = len(lexed.tokens) - 1
         while not lexed.tokens[at].text:
@@ -173,45 +197,19 @@ class Completer:
         named = self._named(snapshot, offset, cursor) if cursor.kind is not Kind.STRING else None
         if named is not None:
             self._session.learn(candidate.name for candidate in named.items)
-        others = self._rest_of_workspace(snapshot.path)
-        # The session's words are counted now: every word that a part may speak of has been learned.
-        size, weights = len(self._session), self._weights.caches
-        caches = Caches(
-            FileModel(places, size, weights["file"]),
-            FormModel(places, size, weights["form"], self._session.forms()),
-            others.over(size),
-        )
-        mixture = Mixture(self.checkpoint.model, len(self.checkpoint.vocabulary), caches, size, self._weights)
-        return _Request(cursor, mixture, self._read(mixture, cursor)), named
+        context = self.knowledge.context(
+            snapshot, places, cursor.words, inside=cursor.inside, typing=bool(cursor.typed),
+            deadline=deadline, cancelled=cancelled,
+        )  # fmt: skip
+        return _Request(cursor, context), named
 
-    def _file(self, uri: str) -> OpenFile:
-        file = self._files.pop(uri, None) or OpenFile(self._session)
-        self._files[uri] = file
-        if len(self._files) > _REMEMBERED:
-            del self._files[next(iter(self._files))]
-        return file
+    @property
+    def _session(self) -> SessionVocabulary:
+        return self.knowledge.session
 
-    def _rest_of_workspace(self, path: str) -> WorkspaceModel:
-        """Return the workspace without the open file, whose text in the editor is newer than the one on disk."""
-        workspace, of, model = self._others
-        if model is None or workspace is not self.workspace or of != path:
-            workspace = self.workspace
-            usable = workspace is not None and workspace.session is self._session
-            cache, span = (workspace.cache, workspace.span(path)) if workspace and usable else (self._nothing, (0, 0))
-            model = cache.model(len(self._session), self._weights.caches["workspace"], span)
-            self._others = workspace, path, model
-        return model
-
-    def _read(self, mixture: Mixture[Any], cursor: _Cursor) -> MixtureState[Any]:
-        """Return the models' state behind the words before the cursor.
-
-        Once something is typed in the first statement of a file, they are told that a line ended before it. What
-        begins a file is nearly always an import: of anything else they know more from the middle of files.
-        """
-        words = cursor.words
-        if (words or cursor.typed) and not any(word in STRUCTURE_WORDS.values() for word in words):
-            words = [NEWLINE, *words]
-        return mixture.read(mixture.start(), self._session.ids(words[-_CONTEXT_WORDS:]))
+    @property
+    def _vocabulary(self) -> Vocabulary:
+        return self.knowledge.checkpoint.vocabulary
 
     # --- single tokens ------------------------------------------------------------------------------------
 
@@ -280,7 +278,7 @@ class Completer:
 
     @cached_property
     def _allowed_ids(self) -> Callable[[Expected, frozenset[str]], Ids]:
-        vocabulary = self.checkpoint.vocabulary
+        vocabulary = self._vocabulary
         classes = {
             Expected.NAME: vocabulary.names, Expected.KEYWORD: vocabulary.keywords, Expected.ANY: vocabulary.proposable,
         }  # fmt: skip
@@ -295,10 +293,10 @@ class Completer:
         """Return the kinds of words, from how they are written and whether a call is likely to follow."""
         if not len(best):
             return []
-        model, vocabulary = self.checkpoint.model, self.checkpoint.vocabulary
-        known = np.where(best < len(vocabulary), best, UNK)
-        after = model.step(request.state.base, np.zeros(len(best), np.int64), known)
-        called = np.exp(model.score(after, np.full((len(best), 1), vocabulary.id("(")))[:, 0]) > 0.5
+        model, state = request.mixture.quickest(request.state)
+        known = np.where(best < request.mixture.known, best, UNK)
+        after = model.step(state, np.zeros(len(best), np.int64), known)
+        called = np.exp(model.score(after, np.full((len(best), 1), self._vocabulary.id("(")))[:, 0]) > 0.5
         line = grammar.line_of(request.cursor.words)
         return [_kind_of(word, bool(is_called), line) for word, is_called in zip(words, called, strict=True)]
 
@@ -328,7 +326,7 @@ class Completer:
     @cached_property
     def _every_string(self) -> Ids:
         """The sorted ids of all strings of the vocabulary, the long ones' word included."""
-        vocabulary = self.checkpoint.vocabulary
+        vocabulary = self._vocabulary
         strings = [n for n, word in enumerate(vocabulary.words) if word[-1:] in ("'", '"')]
         return np.array(sorted([*strings, vocabulary.id(LONG_STRING)]), np.int64)
 
@@ -338,7 +336,7 @@ class Completer:
     def _line_ends(self) -> frozenset[int]:
         """The ids at which a line stops: its end, and what can't be written because it stands for many texts."""
         unwritable = (NEWLINE, INDENT, DEDENT, LONG_STRING, LONG_NUMBER)
-        return frozenset([PAD, UNK, EOS, *(self.checkpoint.vocabulary.id(word) for word in unwritable)])
+        return frozenset([PAD, UNK, EOS, *(self._vocabulary.id(word) for word in unwritable)])
 
     def _several(self, found: Sequence[Hypothesis], before: Sequence[str], listed: set[str]) -> list[Completion]:
         """Return items of several names or keywords, at most one for each first token."""
@@ -362,6 +360,17 @@ def _best(ids: Ids, scores: Scores, limit: int) -> tuple[Ids, Scores]:
     """Return the ``limit`` ids with the best scores, best first, and their scores."""
     order = np.argsort(-scores, kind="stable")[:limit]
     return ids[order], scores[order]
+
+
+def _sources(request: _Request, ids: Ids, scores: Scores) -> list[Source]:
+    """Return what proposed each word most, given the log probabilities that they have in the end."""
+    if not len(ids):
+        return []
+    added = request.mixture.contributions(request.state, ids[None, :])[:, 0]  # (parts, N)
+    most = [_SOURCES[request.mixture.parts[part]] for part in added.argmax(axis=0).tolist()]
+    # What no model thought of has its probability from being known to be there.
+    named = added.sum(axis=0) < 0.5 * np.exp(scores)
+    return [Source.NAMES if is_named else source for source, is_named in zip(most, named.tolist(), strict=True)]
 
 
 def _with_named(best: Ids, scores: Scores, named: Ids, named_scores: Scores, limit: int) -> tuple[Ids, Scores]:
@@ -414,8 +423,9 @@ def _in_field(field: str, start: int, before: Sequence[Token], behind: str) -> _
     typed = tokens.pop()
     if typed.kind not in (Kind.NAME, Kind.KEYWORD) or (tokens and tokens[-1].kind is Kind.NUMBER):
         return None
-    words = [*words_of(before), "(", *words_of(tokens)]
-    return _Cursor(typed.kind, typed.text[:-1], start + typed.start, words, behind)
+    inner = list(words_of(tokens))
+    words = [*words_of(before), "(", *inner]
+    return _Cursor(typed.kind, typed.text[:-1], start + typed.start, words, behind, 1 + len(inner))
 
 
 def _is_short_string(typed: str) -> bool:

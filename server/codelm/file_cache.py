@@ -17,13 +17,14 @@ from functools import cached_property
 import numpy as np
 
 from codelm.model import Ids
-from codelm.places_model import Floats, PlacesModel, Row, Symbols, at_least, match_lengths
+from codelm.places_model import Floats, PlacesModel, Row, Symbols, at_least, match_lengths, signals_of
 
 LONGEST = 10
 """The longest context that is told from longer ones, in words."""
 NEAR_DEPTHS = 4
 NEAREST = LONGEST + 1  # the experts' places: 0 … LONGEST the frequencies, then the nearest, then the weighed ones
 EXPERTS = NEAREST + 1 + NEAR_DEPTHS
+SIGNALS = signals_of(LONGEST)
 
 _HORIZON = 2000  # places on either side of the cursor that are weighed by nearness when all match
 _MOST_PLACES = 4096  # places that match at length 1, the nearest ones: enough, and quick in any file

@@ -48,6 +48,10 @@ class FileWords:
         """Have the words below the cursor be ids (T,), whatever they were."""
         self._below = self._numbered(ids[:MOST_WORDS])
 
+    def above(self) -> Ids:
+        """Return the ids of all words above the cursor: (T,)."""
+        return self._words[self._above]
+
     def snapshot(self) -> "Places":
         """Return the words as they are now; later edits don't change it."""
         before, gap = np.full(FILLER + 1, NOTHING, np.int32), np.array([GAP], np.int32)

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from codelm.file_words import Places
 from codelm.model import Ids
-from codelm.places_model import Floats, PlacesModel, Row, Symbols, at_least, match_lengths
+from codelm.places_model import Floats, PlacesModel, Row, Symbols, at_least, match_lengths, signals_of
 
 LONGEST = 16
 """The longest context that is told from longer ones, in words."""
 DEPTHS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16)
 EVEN, NEAREST = len(DEPTHS), len(DEPTHS) + 1
 EXPERTS = len(DEPTHS) + 2
+SIGNALS = signals_of(LONGEST)
 
 _DEPTHS = np.array(DEPTHS)
 _DEPTHS_UP_TO = [int((length >= _DEPTHS).sum()) for length in range(LONGEST + 1)]

@@ -10,9 +10,10 @@ from codelm.folder import MANIFEST
 from codelm.neural.shape import KINDS as NETWORKS
 
 FORMAT = "codelm checkpoint"
-VERSION = 2
-NGRAM = "ngram"
-KINDS = (NGRAM, *NETWORKS)
+VERSION = 3
+NGRAM, MIXTURE = "ngram", "mixture"
+KINDS = (NGRAM, *NETWORKS, MIXTURE)
+"""A mixture is of an n-gram model and a network; any model may have weights with which it is mixed with caches."""
 
 
 def write_manifest(folder: Path, kind: str, manifest: Mapping[str, Any]) -> None:

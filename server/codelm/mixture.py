@@ -1,22 +1,35 @@
-"""One model of several: a base model, what the open file teaches, by its words and by its form, and the workspace.
+"""One model of several: models that were trained, what the open file teaches, and the workspace.
 
-    p(w | h) = Σ λ_i(ℓ_file, ℓ_workspace) · p_i(w | h)
+    p(w | h) = Σ λ_i(h) · p_i(w | h)
 
-The weights λ depend on how long a context the caches of file and workspace have found again (ℓ); ``codelm_train.mix``
-fits them by EM. A word of the session that the base model lacks is read by it as it can (``codelm.model.ReadsWords``)
-and predicted as ``[UNK]``: of that probability the share ``seen_again`` goes to the session's words, to each by how
-often the caches have seen it, and the rest stays with ``[UNK]``.
+The parts are an n-gram model and a neural network, or one of them; caches of the open file, by its words and by its
+form, and of the workspace; and, with a network, the neural cache, which compares what the network makes of contexts.
+The weights λ follow from what each part knows of a context before the answer is known (``codelm.gate``);
+``codelm_train.mix`` fits them.
+
+A word of the session that the trained models lack is read by them as they can (``codelm.model.ReadsWords``) and
+predicted as ``[UNK]``: of that probability the share ``seen_again`` goes to the session's words, to each by how often
+the caches have seen it, and the rest stays with ``[UNK]``.
 """
 
-from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codelm.file_cache import FileModel
+from codelm.file_words import FileWords
+from codelm.form_cache import FormModel
+from codelm.gate import CONTEXT, LOOKED_AT, context_signals
 from codelm.model import Ids, LanguageModel, Scores
-from codelm.vocabulary import UNK
-from codelm.weights import Weights
+from codelm.neural.model import NeuralModel
+from codelm.neural_cache import NeuralCache
+from codelm.session import SessionVocabulary
+from codelm.vocabulary import PAD, UNK, Vocabulary
+from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, WORKSPACE, Weights
+from codelm.workspace_cache import WorkspaceCache
 
 S = TypeVar("S")
 Floats = NDArray[np.float64]
@@ -25,15 +38,28 @@ Floats = NDArray[np.float64]
 _ONCE_SEEN = 0.01
 
 
-class Cache(LanguageModel[S], Protocol[S]):
-    """A language model that says how much of a context it has found again."""
+class Part(LanguageModel[S], Protocol[S]):
+    """A model that tells what it knows of a context before the answer is known."""
 
-    def match_lengths(self, state: S) -> Ids:
-        """Return the length of each row's longest match, -1 where the cache is empty: (B,)."""
+    def signals(self, state: S) -> Floats:
+        """Return what the gate asks of each row: (B, signals), as many as ``codelm.weights.SIGNALS`` says."""
+        ...
+
+
+class Cache(Part[S], Protocol[S]):
+    """A part that learns in the session."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has learned nothing."""
         ...
 
     def experts(self, state: S, word: int) -> Floats:
         """Return what each of the cache's experts says of a word, for a state of one row."""
+        ...
+
+    def match_lengths(self, state: S) -> Ids:
+        """Return the length of each row's longest match, -1 where the cache is empty: (B,)."""
         ...
 
 
@@ -46,83 +72,103 @@ class CountingCache(Cache[S], Protocol[S]):
 
 
 @dataclass(frozen=True, eq=False)
+class Trained:
+    """The models that were trained, over the same ``known`` ids: at least one of them is there."""
+
+    known: int
+    ngram: Part[Any] | None = None
+    network: NeuralModel[Any] | None = None
+
+    def reading(self, words: Sequence[str]) -> "Trained":
+        """Return the same, where the network reads the ids behind the vocabulary as these words."""
+        return self if self.network is None else replace(self, network=self.network.reading(words))
+
+
+@dataclass(frozen=True, eq=False)
 class Caches:
-    """The caches of a mixture, in the order of ``codelm.weights.CACHES``."""
+    """What the session has learned. ``neural`` goes with a network only."""
 
     file: CountingCache[Any]
     form: Cache[Any]
     workspace: CountingCache[Any]
-
-    def all(self) -> tuple[Cache[Any], ...]:
-        """Return them in their order."""
-        return self.file, self.form, self.workspace
+    neural: NeuralCache | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class MixtureState(Generic[S]):
-    """The states of the base model and of each cache, of B rows each."""
+class MixtureState:
+    """B contexts: the state of each part, by its name, and the last words (B, LOOKED_AT), ``[PAD]`` before them."""
 
-    base: S
-    caches: tuple[Any, ...]
+    parts: Mapping[str, Any]
+    last: Ids
     shares: list[Floats] = field(default_factory=list)  # λ of each row, once it was asked for: (B, parts)
     ranked: list[tuple[Ids, Scores]] = field(default_factory=list)  # what was proposed last, and its scores: (B, K)
 
 
-class Mixture(Generic[S]):
-    """A base model and caches as one ``LanguageModel[MixtureState]``."""
+class Mixture:
+    """Trained models and caches as one ``LanguageModel[MixtureState]``."""
 
-    def __init__(self, base: LanguageModel[S], known: int, caches: Caches, size: int, weights: Weights):
-        """Take the parts: a base model of ``known`` ids, and caches over ``size`` ids."""
-        self.base, self.known, self.size, self.caches = base, known, size, caches
-        self._all = caches.all()
-        self._weights = weights
-        counts = caches.file.counts_from(known) + caches.workspace.counts_from(known)
+    def __init__(self, trained: Trained, caches: Caches, size: int, weights: Weights, forms: NDArray[np.int16]):
+        """Take the parts, all over ``size`` ids but for the trained ones, and the ``forms`` (size,) of all ids."""
+        self.trained, self.known, self.size, self.caches = trained, trained.known, size, caches
+        self._forms = forms
+        models = {BASE: trained.ngram, NETWORK: trained.network}
+        learned = {FILE: caches.file, FORM: caches.form, WORKSPACE: caches.workspace}
+        self._models: dict[str, Part[Any]] = {name: model for name, model in models.items() if model is not None}
+        # What has learned nothing has no share.
+        self.learned: dict[str, Cache[Any]] = {name: cache for name, cache in learned.items() if not cache.empty}
+        """The caches that compare words, as far as they have learned anything."""
+        self._neural = caches.neural if caches.neural is not None and not caches.neural.empty else None
+        self._stepped: dict[str, Part[Any]] = {**self._models, **self.learned}
+        self.parts = (*self._stepped, *([NEURAL] if self._neural is not None else []))
+        """The names of the parts that are there, in their order."""
+        self._gate = weights.gate.over(self.parts)
+        counts = caches.file.counts_from(self.known) + caches.workspace.counts_from(self.known)
         unseen = counts == 0
         # All unseen words together count as one at most: their number must not matter to those that are there.
         share = weights.seen_again / (counts.sum() + 1)
         counts[unseen] = min(_ONCE_SEEN, 1 / max(int(unseen.sum()), 1))
-        # What the base model's [UNK] gives to each id from ``known`` on, and what it keeps.
+        # What a model's [UNK] gives to each id from ``known`` on, and what it keeps.
         self._spread = counts * share
         self._kept = 1 - self._spread.sum()
 
     # --- the protocol -------------------------------------------------------------------------------------
 
-    def start(self) -> MixtureState[S]:
+    def start(self) -> MixtureState:
         """Return the state at the beginning of a sequence."""
-        return MixtureState(self.base.start(), tuple(cache.start() for cache in self._all))
+        return self._state({name: part.start() for name, part in self._stepped.items()}, np.full((1, LOOKED_AT), PAD))
 
-    def read(self, state: MixtureState[S], ids: Ids) -> MixtureState[S]:
+    def read(self, state: MixtureState, ids: Ids) -> MixtureState:
         """Return the state after a context: ids (T,)."""
-        states = zip(self._all, state.caches, strict=True)
-        return MixtureState(self.base.read(state.base, ids), tuple(cache.read(own, ids) for cache, own in states))
+        last = np.concatenate([state.last[0], ids[-LOOKED_AT:]])[None, -LOOKED_AT:]
+        return self._state({name: part.read(state.parts[name], ids) for name, part in self._stepped.items()}, last)
 
-    def step(self, state: MixtureState[S], rows: Ids, ids: Ids) -> MixtureState[S]:
+    def behind(self, models: Mapping[str, Any], ids: Ids) -> MixtureState:
+        """Return the state after all words of a sequence so far, ids (T,). ``models``: by their names, the states of
+        parts that have read them already.
+        """
+        parts = {
+            name: models[name] if name in models else part.read(part.start(), ids)
+            for name, part in self._stepped.items()
+        }
+        return self._state(parts, np.concatenate([np.full(LOOKED_AT, PAD), ids[-LOOKED_AT:]])[None, -LOOKED_AT:])
+
+    def step(self, state: MixtureState, rows: Ids, ids: Ids) -> MixtureState:
         """Continue row ``rows[i]`` with ``ids[i]``."""
-        states = zip(self._all, state.caches, strict=True)
-        return MixtureState(
-            self.base.step(state.base, rows, ids),
-            tuple(cache.step(own, rows, ids) for cache, own in states),
-        )
+        stepped = {name: part.step(state.parts[name], rows, ids) for name, part in self._stepped.items()}
+        return self._state(stepped, np.concatenate([state.last[rows, 1:], ids[:, None]], axis=1))
 
-    def score(self, state: MixtureState[S], ids: Ids) -> Scores:
+    def score(self, state: MixtureState, ids: Ids) -> Scores:
         """Return the log probabilities of ids (B, C)."""
         for ranked, scores in state.ranked:  # who asks for proposals asks for their scores next
             if np.array_equal(ids, ranked[:, : ids.shape[1]]):
                 return scores[:, : ids.shape[1]]
-        shares = self._shares(state)
-        probabilities = shares[:, :1] * self.base_probabilities(state, ids)
-        for number, (cache, own) in enumerate(zip(self._all, state.caches, strict=True), 1):
-            probabilities += shares[:, number : number + 1] * np.exp(cache.score(own, ids))
         with np.errstate(divide="ignore"):
-            return np.log(probabilities).astype(np.float32)  # [PAD] alone is -inf
+            found: Scores = np.log(np.add.reduce(self.contributions(state, ids))).astype(np.float32)
+        return found  # that of [PAD] alone is -inf
 
-    def propose(self, state: MixtureState[S], k: int, allowed: Ids | None = None) -> Ids:
+    def propose(self, state: MixtureState, k: int, allowed: Ids | None = None) -> Ids:
         """Return the K best next ids of each row, among those that a part proposes: (B, K), best first, -1 fills."""
-        states = zip(self._all, state.caches, strict=True)
-        proposed = np.concatenate(
-            [self.base.propose(state.base, k, allowed), *(cache.propose(own, k, allowed) for cache, own in states)],
-            axis=1,
-        )
+        proposed = np.concatenate([part.propose(own, k, allowed) for part, own in self._with_states(state)], axis=1)
         proposed.sort(axis=1)
         proposed[:, 1:][proposed[:, 1:] == proposed[:, :-1]] = -1
         if len(proposed) == 1:
@@ -136,24 +182,65 @@ class Mixture(Generic[S]):
         state.ranked[:] = [(best[:, : order.shape[1]].copy(), scores[rows, order])]
         return best
 
-    def behind(self, base: S, ids: Ids) -> MixtureState[S]:
-        """Return the state after all words of a sequence so far, ids (T,), which the base model has read already."""
-        return MixtureState(base, tuple(cache.read(cache.start(), ids) for cache in self._all))
+    # --- what is asked besides ----------------------------------------------------------------------------
 
-    # --- what fitting asks besides ------------------------------------------------------------------------
+    def contributions(self, state: MixtureState, ids: Ids) -> Floats:
+        """Return what each part adds to the probabilities of ids (B, C): (parts, B, C)."""
+        said = self.said(state, ids)
+        said *= self.shares(state).T[:, :, None]
+        return said
 
-    def base_probabilities(self, state: MixtureState[S], ids: Ids) -> Floats:
-        """Return what the base model gives to ids (B, C), with its ``[UNK]`` spread over the session's words."""
-        probabilities = np.exp(self.base.score(state.base, ids), dtype=np.float64)
+    def said(self, state: MixtureState, ids: Ids) -> Floats:
+        """Return the probabilities that each part gives to ids (B, C): (parts, B, C).
+
+        That of a trained model's ``[UNK]`` is spread over the session's words.
+        """
+        said = np.empty((len(self.parts), *ids.shape))
         new = ids >= self.known
-        if new.any():
-            probabilities[new] *= self._spread[ids[new] - self.known]
-        probabilities[ids == UNK] *= self._kept
-        return probabilities
+        any_new, unknown = new.any(), ids == UNK
+        for number, (name, (part, own)) in enumerate(zip(self.parts, self._with_states(state), strict=True)):
+            np.exp(part.score(own, ids), out=said[number])
+            if name in self._models:
+                if any_new:
+                    said[number][new] *= self._spread[ids[new] - self.known]
+                said[number][unknown] *= self._kept
+        return said
 
-    def _shares(self, state: MixtureState[S]) -> Floats:
+    def quickest(self, state: MixtureState) -> tuple[Part[Any], Any]:
+        """Return the trained model that answers in the least time, and its state: for what need not be exact."""
+        name = next(iter(self._models))
+        return self._models[name], state.parts[name]
+
+    def shares(self, state: MixtureState) -> Floats:
+        """Return how the parts share the probability of each row: (B, parts)."""
         if not state.shares:
-            file, _, workspace = state.caches
-            found = self.caches.file.match_lengths(file) + 1, self.caches.workspace.match_lengths(workspace) + 1
-            state.shares.append(self._weights.parts[found])
+            state.shares.append(self._gate(list(self.signals(state).values())))
         return state.shares[0]
+
+    def signals(self, state: MixtureState) -> dict[str, Floats]:
+        """Return what the gate is asked with: the signals of the context, and of each part, by their names."""
+        parts = zip(self.parts, self._with_states(state), strict=True)
+        return {CONTEXT: context_signals(self._forms[state.last])} | {n: part.signals(own) for n, (part, own) in parts}
+
+    def _state(self, parts: dict[str, Any], last: Ids) -> MixtureState:
+        if self._neural is not None:
+            assert self.trained.network is not None
+            parts[NEURAL] = self._neural.state(self.trained.network.vectors(parts[NETWORK]))
+        return MixtureState(parts, last)
+
+    def _with_states(self, state: MixtureState) -> list[tuple[Any, Any]]:
+        """Return the parts with their states, in their order."""
+        every = self._stepped if self._neural is None else self._stepped | {NEURAL: self._neural}
+        return [(part, state.parts[name]) for name, part in every.items()]
+
+
+def without_caches(trained: Trained, vocabulary: Vocabulary, weights: Weights) -> Mixture:
+    """Return trained models as one, with nothing learned in a session."""
+    session, places = SessionVocabulary(vocabulary), FileWords().snapshot()
+    size, tables = len(vocabulary), weights.caches
+    caches = Caches(
+        FileModel(places, size, tables[FILE]),
+        FormModel(places, size, tables[FORM], session.forms()),
+        WorkspaceCache(()).model(size, tables[WORKSPACE]),
+    )
+    return Mixture(trained, caches, size, weights, session.forms())

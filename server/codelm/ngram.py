@@ -27,12 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codelm.best_lists import LISTED, WIDE, BestLists, greatest, listed, no_lists
+from codelm.gate import one_hot
 from codelm.model import Ids, Scores, among
 from codelm.trie import Floats, Level, Nodes, child, children, paths, spans
 from codelm.vocabulary import PAD, UNK
 
 # Up to this many ids are scored one by one; for more, the whole row is cheaper.
 _FEW_IDS = 2048
+SIGNALS = 6  # contexts of 5 words and more are told apart by nothing
 # Up to this many rows are walked through the trie one by one; more of them all at once.
 _FEW_ROWS = 24
 _TINY = 1e-30  # what sums of masses are divided by at least: those of a broken model may all be zero
@@ -118,6 +120,10 @@ class NGram:
     def match_lengths(self, state: NGramState) -> Ids:
         """Return how many of each row's last words make a context that has been seen and continued: (B,)."""
         return np.array([self._match_length(nodes) for nodes in state.nodes.tolist()], np.int64)
+
+    def signals(self, state: NGramState) -> NDArray[np.float64]:
+        """Return what is known of each row before the answer: the length of the longest context, (B, SIGNALS)."""
+        return one_hot(self.match_lengths(state), SIGNALS)
 
     def _match_length(self, nodes: list[int]) -> int:
         for depth in range(self.order - 1, 0, -1):

@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from codelm.file_words import FileWords, Places
 from codelm.lexer import Lexed, common_prefix, lex, lex_from_scratch, relex
+from codelm.model import Ids
 from codelm.secrecy import without_secrets
 from codelm.session import SessionVocabulary
 from codelm.words import words_of
@@ -34,6 +35,10 @@ class OpenFile:
         """Return the tokens of a text that is most often nearly the last one."""
         self._lexed = lex_from_scratch(text) if self._lexed is None else relex(self._lexed, text)
         return self._lexed
+
+    def above(self) -> Ids:
+        """Return the ids of the words above the cursor, as they were last learned: (T,)."""
+        return self._words.above()
 
     def learn(self, lexed: Lexed, at: int, text: str, offset: int) -> Places:
         """Learn the words of the tokens before number ``at``, and of the lines of ``text`` behind that of ``offset``.

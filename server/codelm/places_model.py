@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codelm.file_words import OUTSIDE, START, UNSEEN, Places
+from codelm.gate import one_hot
 from codelm.model import Ids, Scores, among
 from codelm.vocabulary import PAD
 
@@ -131,6 +132,22 @@ class PlacesModel(ABC):
             return np.full(len(state.contexts), -1, np.int64)
         return np.array([self._row(state, row).length for row in range(len(state.contexts))], np.int64)
 
+    @property
+    def empty(self) -> bool:
+        """Whether the file has no words."""
+        return self.places.empty
+
+    def signals(self, state: PlacesState) -> Floats:
+        """Return what is known of each row before the answer, (B, ``signals_of(longest)``): the length of its longest
+        match, the probability of the best word, and how long the file is.
+        """
+        if self.places.empty:
+            return np.zeros((len(state.contexts), signals_of(self.longest)))
+        rows = [self._row(state, row) for row in range(len(state.contexts))]
+        size = np.log1p(len(self.places.sequence)) / 10
+        few = np.array([[row.masses.max(), size] for row in rows])
+        return np.concatenate([one_hot(np.array([row.length for row in rows]), self.longest + 1), few], axis=1)
+
     def experts(self, state: PlacesState, word: int) -> Floats:
         """Return what each expert says of one word, for a state of one row; zero where it says nothing: (experts,)."""
         number = self.places.numbers_of([word])[0]
@@ -150,6 +167,11 @@ class PlacesModel(ABC):
             empty = self.places.empty
             state.found[row] = Row(0, np.zeros(0)) if empty else self._look_up(state.contexts[row])
         return state.found[row]
+
+
+def signals_of(longest: int) -> int:
+    """Return how many signals a model gives that tells matches up to a length apart."""
+    return longest + 3
 
 
 def match_lengths(sequence: Symbols, places: Ids, context: Symbols) -> Ids:

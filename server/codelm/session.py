@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from codelm.model import Ids
 from codelm.vocabulary import SPECIAL_WORDS, UNK, Vocabulary
-from codelm.words import form_of
+from codelm.words import COMMON_FORMS, form_of
 
 LARGEST = 1 << 20
 """The most words that a session can tell apart; what it meets behind them is ``[UNK]``."""
@@ -43,7 +43,7 @@ class SessionVocabulary:
         }
         # The session's own words, lower case and sorted, and their ids.
         self._folded: tuple[list[str], Ids] = [], np.zeros(0, np.int64)
-        self._form_numbers: dict[str, int] = {}
+        self._form_numbers: dict[str, int] = {form: number for number, form in enumerate(COMMON_FORMS)}
         self._forms = np.array([self._form(word) for word in base.words], np.int16)  # with room to grow
         self._names = self._strings = np.zeros(0, np.int64)
         self._kinds_known = len(base.words)  # of so many words the forms, names and strings are there
@@ -88,7 +88,10 @@ class SessionVocabulary:
         return self.ids(words)
 
     def forms(self) -> NDArray[np.int16]:
-        """Return the forms of all words, by number: (size,). What was returned before stays as it is."""
+        """Return the forms of all words, by number: (size,). What was returned before stays as it is.
+
+        ``codelm.words.COMMON_FORMS`` have the first numbers, in their order.
+        """
         size = self._know_kinds()
         return self._forms[:size]
 

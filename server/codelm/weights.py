@@ -7,37 +7,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codelm import file_cache, form_cache, workspace_cache
+from codelm import file_cache, form_cache, neural_cache, ngram, workspace_cache
+from codelm.gate import CONTEXT, CONTEXT_SIGNALS, Gate
+from codelm.neural import model as neural_model
 
 Floats = NDArray[np.float64]
 
-CACHES = {
-    "file": (file_cache.LONGEST, file_cache.EXPERTS),
-    "form": (form_cache.LONGEST, form_cache.EXPERTS),
-    "workspace": (workspace_cache.LONGEST, workspace_cache.EXPERTS),
+BASE, NETWORK, FILE, FORM, WORKSPACE, NEURAL = "base", "network", "file", "form", "workspace", "neural"
+SIGNALS = {
+    BASE: ngram.SIGNALS,
+    NETWORK: neural_model.SIGNALS,
+    FILE: file_cache.SIGNALS,
+    FORM: form_cache.SIGNALS,
+    WORKSPACE: workspace_cache.SIGNALS,
+    NEURAL: neural_cache.SIGNALS,
 }
-"""The caches of a mixture: the longest match that each tells from longer ones, and how many experts it has."""
-PARTS = ("base", *CACHES)
-_PARTS_SHAPE = (file_cache.LONGEST + 2, workspace_cache.LONGEST + 2, len(PARTS))
+"""The parts of a mixture, in their order, and how many signals each gives of a context."""
+CACHES = {
+    FILE: (file_cache.LONGEST, file_cache.EXPERTS),
+    FORM: (form_cache.LONGEST, form_cache.EXPERTS),
+    WORKSPACE: (workspace_cache.LONGEST, workspace_cache.EXPERTS),
+}
+"""The caches that compare words: the longest match that each tells from longer ones, and how many experts it has."""
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """How parts and experts share the probability; every row sums to one.
+    """How parts and experts share the probability.
 
-    ``parts`` (file matches, workspace matches, parts): indexed by the longest match of these caches plus one, 0 where
-    it is empty. ``caches``: for each cache, a row of its experts' weights for each length (longest + 1, experts).
-    ``seen_again``: how much of the base model's ``[UNK]`` goes to the words of the session.
+    ``gate``: of the parts. ``caches``: for each cache, a row of its experts' weights for each length of its longest
+    match (longest + 1, experts); every row sums to one. ``seen_again``: how much of the trained models' ``[UNK]`` goes
+    to the words of the session.
     """
 
-    parts: Floats
+    gate: Gate
     caches: Mapping[str, Floats]
     seen_again: float
 
     def as_json(self) -> dict[str, Any]:
         """Return the numbers as a JSON object."""
         tables = {name: np.round(table, 5).tolist() for name, table in self.caches.items()}
-        return {"parts": np.round(self.parts, 5).tolist(), **tables, "seen_again": round(self.seen_again, 5)}
+        return {"gate": self.gate.as_json(), **tables, "seen_again": round(self.seen_again, 5)}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "Weights":
@@ -46,28 +56,25 @@ class Weights:
         seen_again = raw.get("seen_again")
         if not isinstance(seen_again, int | float) or not 0 <= seen_again < 1:
             raise ValueError("'seen_again' is no number from 0 to below 1")
-        return cls(_table(raw, "parts", _PARTS_SHAPE), tables, float(seen_again))
+        return cls(Gate.from_json(raw.get("gate"), SIGNALS), tables, float(seen_again))
 
 
-def valid() -> tuple[Floats, dict[str, Floats]]:
-    """Return masks of the weights that may be anything but zero, shaped as ``parts`` and ``caches``.
+def valid() -> dict[str, Floats]:
+    """Return masks of the experts' weights that may be anything but zero, shaped as ``caches``.
 
-    An empty cache has no share, and an expert has something to say from the length of match on that it stands for.
+    An expert has something to say from the length of match on that it stands for.
     """
-    parts = np.ones(_PARTS_SHAPE)
-    parts[0, :, [PARTS.index("file"), PARTS.index("form")]] = 0
-    parts[:, 0, PARTS.index("workspace")] = 0
     caches = {name: np.zeros((longest + 1, experts)) for name, (longest, experts) in CACHES.items()}
     lengths = np.arange(file_cache.LONGEST + 1)[:, None]
-    file = caches["file"]
+    file = caches[FILE]
     file[:, : file_cache.NEAREST] = lengths >= np.arange(file_cache.NEAREST)
     file[1:, file_cache.NEAREST] = 1
     file[:, file_cache.NEAREST + 1 :] = lengths >= np.arange(file_cache.NEAR_DEPTHS)
-    form = caches["form"]
+    form = caches[FORM]
     form[:] = 1
     form[:, : form_cache.EVEN] = np.arange(form_cache.LONGEST + 1)[:, None] >= np.array(form_cache.DEPTHS)
-    caches["workspace"][:] = np.tri(workspace_cache.LONGEST + 1)
-    return parts, caches
+    caches[WORKSPACE][:] = np.tri(workspace_cache.LONGEST + 1)
+    return caches
 
 
 def normalised(table: Floats, mask: Floats) -> Floats:
@@ -78,19 +85,21 @@ def normalised(table: Floats, mask: Floats) -> Floats:
 
 
 def unfitted() -> Weights:
-    """Return weights that nobody has fitted, for a model that ``codelm_train.mix`` has not seen: a longer match counts
+    """Return weights that nobody has fitted, for models that ``codelm_train.mix`` has not seen: longer matches count
     more.
     """
-    parts, caches = valid()
-    longer = np.arange(_PARTS_SHAPE[0])[:, None] / 4, np.arange(_PARTS_SHAPE[1])[None, :] / 4
-    guess = np.ones(_PARTS_SHAPE)
-    guess[..., PARTS.index("file")] = longer[0]
-    guess[..., PARTS.index("workspace")] = longer[1]
-    guess[..., PARTS.index("form")] = 0.3
+    inputs = {CONTEXT: np.zeros((CONTEXT_SIGNALS, 2))} | {name: np.zeros((count, 2)) for name, count in SIGNALS.items()}
+    outputs = {name: np.zeros(2) for name in SIGNALS}
+    # A hidden unit each for the lengths of the file's and the workspace's matches, whose signals are a row of zeros
+    # with a one.
+    for unit, (name, (longest, _)) in enumerate(item for item in CACHES.items() if item[0] != FORM):
+        inputs[name][: longest + 1, unit] = np.arange(longest + 1) / 4
+        outputs[name][unit] = 2
+    shares = dict.fromkeys(SIGNALS, 0.0) | {FILE: -1.0, FORM: -1.0, WORKSPACE: -1.0, NEURAL: -1.0}
     tables = {
-        name: normalised(np.exp2(np.arange(mask.shape[1], dtype=np.float64)), mask) for name, mask in caches.items()
+        name: normalised(np.exp2(np.arange(mask.shape[1], dtype=np.float64)), mask) for name, mask in valid().items()
     }
-    return Weights(normalised(guess, parts), tables, 0.5)
+    return Weights(Gate(inputs, np.zeros(2), outputs, shares), tables, 0.5)
 
 
 def _table(raw: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Floats:
@@ -102,8 +111,7 @@ def _table(raw: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Floats:
         raise ValueError(f"'{name}' has the shape {table.shape}, not {shape}")
     if not ((table >= 0).all() and np.allclose(table.sum(-1), 1, atol=1e-3)):
         raise ValueError(f"a row of '{name}' is no distribution")
-    parts, caches = valid()
-    mask = parts if name == "parts" else caches[name]
+    mask = valid()[name]
     if not (table * mask).any(-1).all():
         raise ValueError(f"a row of '{name}' is no distribution: all that it has stands where nothing can be said")
     return normalised(table, mask)

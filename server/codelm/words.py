@@ -13,6 +13,12 @@ from codelm.lexer import Kind, Token, lex
 NEWLINE, INDENT, DEDENT = "<NEWLINE>", "<INDENT>", "<DEDENT>"
 LONG_STRING, LONG_NUMBER = "<STR>", "<NUM>"
 STRUCTURE_WORDS = {Kind.NEWLINE: NEWLINE, Kind.INDENT: INDENT, Kind.DEDENT: DEDENT}
+COMMON_FORMS = (
+    *("name", "Name", "NAME", "self", LONG_STRING, LONG_NUMBER, NEWLINE, INDENT, DEDENT),
+    *". ( ) [ ] { } , : = import from def class return for in if not is and or @ * ** -> else".split(),
+    *"None True False as raise with elif + == lambda yield await".split(),
+)
+"""The forms of nearly all words of Python, as ``form_of`` tells them."""
 LONGEST_STRING_WORD = 15  # characters, quotes included: dictionary keys and modes, not sentences
 LONGEST_NUMBER_WORD = 6
 

@@ -25,6 +25,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from codelm.gate import one_hot
 from codelm.model import Ids, Scores, among
 from codelm.vocabulary import PAD, UNK
 
@@ -32,6 +33,7 @@ LONGEST = 8
 """The longest context that is told from longer ones, in words. The orders that ``workspace_format`` keeps depend on it:
 with another one, they are of another version."""
 EXPERTS = LONGEST + 1
+SIGNALS = LONGEST + 3
 START = 0
 """The number of what stands before a file's first word."""
 
@@ -185,10 +187,12 @@ class Counted:
 class _Row:
     """What one context finds: the length of its longest match, and the words' probabilities, in parts.
 
-    ``wide``: counted ranges with what one occurrence weighs in each; ``words`` and ``masses`` (N,): all the rest.
+    ``places``: how many match at that length. ``wide``: counted ranges with what one occurrence weighs in each;
+    ``words`` and ``masses`` (N,): all the rest.
     """
 
     length: int
+    places: int
     wide: list[tuple[Counted, float]]
     words: Ids
     masses: Floats
@@ -280,6 +284,14 @@ class WorkspaceModel:
             return np.full(len(state.contexts), -1, np.int64)
         return np.array([self._row(state, row).length for row in range(len(state.contexts))], np.int64)
 
+    def signals(self, state: WorkspaceState) -> Floats:
+        """Return what is known of each row before the answer, (B, SIGNALS): the length of its longest match, how many
+        places match at that length, and the probability of the best word there.
+        """
+        rows = [self._row(state, row) for row in range(len(state.contexts))]
+        few = np.array([[np.log1p(row.places) / 10, self._top(row)] for row in rows])
+        return np.concatenate([one_hot(np.array([row.length for row in rows]), LONGEST + 1), few], axis=1)
+
     def experts(self, state: WorkspaceState, word: int) -> Floats:
         """Return what each expert says of one word, for a state of one row: (EXPERTS,), zero where it says nothing."""
         said = np.zeros(EXPERTS)
@@ -303,6 +315,13 @@ class WorkspaceModel:
         return counts
 
     # --- looking up ---------------------------------------------------------------------------------------
+
+    def _top(self, row: _Row) -> float:
+        """Return the probability of the best word at the places that match best."""
+        if len(row.masses):
+            return float(row.masses.max())
+        counted, _ = row.wide[-1]
+        return float(self._masses(row, counted.best[:1])[0])
 
     @cached_property
     def _all(self) -> Counted:
@@ -340,7 +359,7 @@ class WorkspaceModel:
         weights = self._weights[length].tolist()
         parts = [(counted, weights[depth] / counted.total) for depth, counted in enumerate(wide)]
         if not counts:
-            return _Row(length, parts, np.zeros(0, np.int64), np.zeros(0))
+            return _Row(length, wide[-1].total, parts, np.zeros(0, np.int64), np.zeros(0))
         low = ranges[0][0]
         shares = np.zeros(len(words))
         for (begin, end), count, weight in zip(ranges, counts, weights[len(wide) :], strict=False):
@@ -350,7 +369,7 @@ class WorkspaceModel:
         order = words.argsort(kind="stable")
         words = words[order].astype(np.int64)
         first = np.concatenate([[0], (words[1:] != words[:-1]).nonzero()[0] + 1])
-        return _Row(length, parts, words[first], np.add.reduceat(shares[order], first))
+        return _Row(length, counts[-1], parts, words[first], np.add.reduceat(shares[order], first))
 
     def _narrow(self, ranges: list[tuple[int, int]]) -> tuple[NDArray[np.uint32], list[int], NDArray[np.bool_] | None]:
         """Return the words of the first of nested ranges, how many of each range count, and which are not left out."""

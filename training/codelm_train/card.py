@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from codelm.ngram import NGram
+from codelm.checkpoint import Checkpoint
 from codelm_train.evaluate import Evaluation, Scores
 from codelm_train.smoothing import JELINEK_MERCER, KNESER_NEY, WITTEN_BELL
 
@@ -14,16 +14,15 @@ _SMOOTHED = {
 }
 
 
-def card(name: str, command: str, model: NGram, facts: Mapping[str, Any]) -> str:
+def card(name: str, command: str, model: Checkpoint, facts: Mapping[str, Any]) -> str:
     """Return the card as Markdown. ``facts`` are those of the checkpoint's manifest."""
-    training = facts["training"]
-    sources = training["sources"]
+    ngram, training = model.ngram, facts["training"]
     lines = [
         f"# Model card: {name}",
         "",
-        f"An n-gram model of Python code of order {model.order}, {_SMOOTHED[training['smoothing']]},",
-        f"over a vocabulary of {model.size:,} words, trained on {training['tokens']:,} tokens. With it come weights",
-        "by which it is mixed with what the open file and the workspace teach.",
+        f"An n-gram model of Python code of order {ngram.order}, {_SMOOTHED[training['smoothing']]},",
+        f"over a vocabulary of {ngram.size:,} words, trained on {training['tokens']:,} tokens{_and(model, facts)}",
+        "With it come weights by which it is mixed with what the open file and the workspace teach.",
         "It proposes the next tokens of a Python file. It runs on the computer it is installed on and sends nothing.",
         "",
         f"Made with `{command}`.",
@@ -32,7 +31,7 @@ def card(name: str, command: str, model: NGram, facts: Mapping[str, Any]) -> str
         "",
         "| length | n-grams |",
         "| --- | ---: |",
-        *(f"| {length} | {len(level.words):,} |" for length, level in enumerate(model.levels, 1)),
+        *(f"| {length} | {len(level.words):,} |" for length, level in enumerate(ngram.levels, 1)),
         "",
         *_quality(facts["quality"]),
         "## Training data",
@@ -40,7 +39,7 @@ def card(name: str, command: str, model: NGram, facts: Mapping[str, Any]) -> str
         "Comments, docstrings and long strings are not part of it: the model holds statistics of short runs of",
         "tokens, no files. Generated, vendored and data-like files and duplicates were left out.",
         "",
-        *_table(sources, "train"),
+        *_table(training["sources"], "train"),
         "## Limits",
         "",
         "- By itself it knows names that are common in its training data; those of a project come from its files.",
@@ -49,6 +48,18 @@ def card(name: str, command: str, model: NGram, facts: Mapping[str, Any]) -> str
         "",
     ]
     return "\n".join(lines)
+
+
+def _and(model: Checkpoint, facts: Mapping[str, Any]) -> str:
+    """Return what is said of the network beside the n-gram model."""
+    shape = model.shape
+    if shape is None:
+        return "."
+    read = facts["network_training"]["tokens_read"]
+    return (
+        f",\nand an {shape.kind.upper()} network ({shape.embedding} → {shape.hidden} → {shape.width}, "
+        f"{shape.outputs:,} outputs, in 8 bits) that has read {read:,} tokens of them."
+    )
 
 
 def _quality(quality: Mapping[str, Any]) -> Sequence[str]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codelm.errors import CorpusError
+from codelm.mixture import Trained
 from codelm.model import Ids, LanguageModel, reading
 from codelm.vocabulary import EOS, UNK, Vocabulary
 from codelm.weights import Weights
@@ -143,7 +144,7 @@ def _with_new_words(
 
 
 def evaluate_workspace(
-    model: LanguageModel[Any],
+    trained: Trained,
     vocabulary: Vocabulary,
     weights: Weights,
     words: tuple[str, ...],
@@ -164,7 +165,7 @@ def evaluate_workspace(
     confidences = np.zeros(len(split.ids), np.float64)
     ends: list[float] = []
     every_moment = chain.from_iterable(
-        moments(project, split, model, vocabulary, weights, workspace=workspace, every=every, ends=every == 1)
+        moments(project, split, trained, weights, workspace=workspace, every=every, ends=every == 1)
         for project in projects(split, words, vocabulary)
     )
     total = len(split.ids) // every + (len(split) if every == 1 else 0)

@@ -68,7 +68,10 @@ class NGramRecipe:
 
 @dataclass(frozen=True)
 class MixtureRecipe:
-    """How the model is mixed with what files teach (``[mixture]``)."""
+    """How the models are mixed with what files teach (``[mixture]``)."""
+
+    network: str = ""
+    """The network, by its name, that the n-gram model is mixed with; empty: none."""
 
     split: str = ""
     """The split to fit the weights to, one that nothing else is measured on; empty: the default weights."""
@@ -124,6 +127,8 @@ def read_recipe(file: Path) -> Recipe:
             raise UsageError(f"{file}: two networks are called {name}: give each a name of its own")
         if not _NAME.fullmatch(name):
             raise UsageError(f"{file}: a network can't be called {name!r}: letters, digits, '-', '_' and '.' only")
+    if recipe.mixture.network and recipe.mixture.network not in names:
+        raise UsageError(f"{file}: there is no network {recipe.mixture.network} to mix with")
     return recipe
 
 

@@ -6,7 +6,7 @@ project. What comes out is the same ``codelm.mixture.Mixture`` that completes in
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from codelm.file_cache import FileModel
 from codelm.file_words import FileWords
 from codelm.form_cache import FormModel
-from codelm.mixture import Caches, Mixture
-from codelm.model import Ids, LanguageModel, reading
+from codelm.mixture import Caches, Mixture, MixtureState, Trained
+from codelm.model import Ids
+from codelm.neural.prefix import PrefixCache
+from codelm.neural_cache import NeuralCache
 from codelm.session import SessionVocabulary
 from codelm.vocabulary import EOS, Vocabulary
-from codelm.weights import Weights
+from codelm.weights import FILE, FORM, NETWORK, WORKSPACE, Weights
 from codelm.workspace_cache import WorkspaceCache, WorkspaceModel
 from codelm_train.corpus import Split
 
@@ -52,8 +54,8 @@ class Moment:
 
     place: int
     word: int
-    mixture: Mixture[Any]
-    state: Any
+    mixture: Mixture
+    state: MixtureState
 
 
 def projects(split: Split, words: tuple[str, ...], vocabulary: Vocabulary) -> Iterator[Project]:
@@ -72,8 +74,7 @@ def projects(split: Split, words: tuple[str, ...], vocabulary: Vocabulary) -> It
 def moments(
     project: Project,
     split: Split,
-    base: LanguageModel[Any],
-    vocabulary: Vocabulary,
+    trained: Trained,
     weights: Weights,
     *,
     workspace: Workspace = "others",
@@ -81,32 +82,37 @@ def moments(
     ends: bool = False,
 ) -> Iterator[Moment]:
     """Yield each ``every``-th word of a project's files before it is read, and with ``ends`` the ends of the files."""
-    base = reading(base, project.words)
+    trained = trained.reading(project.words)
     cache = WorkspaceCache(project.ids if workspace != "none" else ())
     for file, ids in enumerate(project.ids):
         others = _workspace(cache, file, project.size, weights, workspace)
         begin = int(split.starts[project.files[file]])
-        above = FileWords()
-        # What caches have learned differs from moment to moment; what the base model has read only grows.
-        state, read = base.start(), 0
+        above, read = FileWords(), 0
+        prefix = None if trained.network is None else PrefixCache(trained.network)
         numbers = np.arange(every // 2, len(ids), every).tolist()
         for number in [*numbers, len(ids)] if ends else numbers:
             above.learn(ids[read:number])
-            state = base.read(state, ids[read:number])
             read = number
             places = above.snapshot()
+            states, neural = {}, None
+            if prefix is not None:
+                prefix.follow(ids[:number])
+                found = prefix.state(at_once=number)
+                states = {NETWORK: found.state}
+                neural = NeuralCache(places, found.vectors[:-1], project.size)
             caches = Caches(
-                FileModel(places, project.size, weights.caches["file"]),
-                FormModel(places, project.size, weights.caches["form"], project.forms),
+                FileModel(places, project.size, weights.caches[FILE]),
+                FormModel(places, project.size, weights.caches[FORM], project.forms),
                 others,
+                neural,
             )
-            mixture = Mixture(base, len(vocabulary), caches, project.size, weights)
+            mixture = Mixture(trained, caches, project.size, weights, project.forms)
             word = int(ids[number]) if number < len(ids) else EOS
-            yield Moment(begin + number, word, mixture, mixture.behind(state, ids[:number]))
+            yield Moment(begin + number, word, mixture, mixture.behind(states, ids[:number]))
 
 
 def _workspace(cache: WorkspaceCache, file: int, size: int, weights: Weights, which: Workspace) -> WorkspaceModel:
     if which == "none":
-        return cache.model(size, weights.caches["workspace"])
+        return cache.model(size, weights.caches[WORKSPACE])
     begin, end = cache.span(file)
-    return cache.model(size, weights.caches["workspace"], (begin, end) if which == "others" else (begin, cache.end))
+    return cache.model(size, weights.caches[WORKSPACE], (begin, end) if which == "others" else (begin, cache.end))

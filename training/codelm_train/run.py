@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codelm import checkpoint
+from codelm.checkpoint import Checkpoint
 from codelm.errors import UsageError
 from codelm.folder import replace_file
 from codelm.vocabulary import Vocabulary, most_frequent
@@ -122,6 +123,12 @@ def _network(settings: NetworkSettings, out: Path, steps: Steps, meters: Meters)
     steps.run(name, out / name, made_from(settings, steps.stamp("vocabulary")), make)
 
 
+def _models(recipe: Recipe, out: Path) -> list[Checkpoint]:
+    """Return the models that are mixed."""
+    folders = ["ngram", *([f"network-{recipe.mixture.network}"] if recipe.mixture.network else [])]
+    return [checkpoint.load(out / folder) for folder in folders]
+
+
 def _mixture(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
     part = recipe.mixture
 
@@ -129,14 +136,14 @@ def _mixture(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> Non
         if not part.split:
             replace_file(out / "mixture.json", json.dumps(checkpoint.default_weights().as_json()) + "\n")
             return
-        corpus, trained = open_corpus(out / "corpus"), checkpoint.load(out / "ngram")
+        corpus, models = open_corpus(out / "corpus"), checkpoint.joined(_models(recipe, out))
         weights = fit_weights(
-            trained.model, trained.vocabulary, corpus.lexicon.words, corpus.split(part.split),
-            samples=part.samples, progress=progress,
-        )  # fmt: skip
+            models, corpus.lexicon.words, corpus.split(part.split), samples=part.samples, progress=progress
+        )
         replace_file(out / "mixture.json", json.dumps(weights.as_json()) + "\n")
 
-    steps.run("mixture", out / "mixture.json", made_from(part, steps.stamp("ngram")), make)
+    inputs = [steps.stamp("ngram"), *([steps.stamp(f"network-{part.network}")] if part.network else [])]
+    steps.run("mixture", out / "mixture.json", made_from(part, *inputs), make)
 
 
 def _weights(out: Path) -> Weights:
@@ -148,9 +155,10 @@ def _evaluation(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> 
     networks = [network.called for network in recipe.network]
 
     def make() -> None:
-        corpus, trained = open_corpus(out / "corpus"), checkpoint.load(out / "ngram")
+        corpus, mixed = open_corpus(out / "corpus"), checkpoint.joined(_models(recipe, out))
         split, words = corpus.split(part.split), corpus.lexicon.words
-        models = {"ngram": trained} | {name: checkpoint.load(out / f"network-{name}") for name in networks}
+        models = {"ngram": checkpoint.load(out / "ngram")}
+        models |= {name: checkpoint.load(out / f"network-{name}") for name in networks}
         alone = {
             name: evaluate(
                 model.model, model.vocabulary, words, split.ids, split.starts, every=part.every, progress=progress
@@ -158,10 +166,10 @@ def _evaluation(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> 
             for name, model in models.items()
         }
         learned = evaluate_workspace(
-            trained.model, trained.vocabulary, _weights(out), words, split,
-            every=part.workspace_every, progress=progress,
-        )  # fmt: skip
-        found = {"split": part.split, **alone["ngram"].as_json(), "workspace": learned.as_json()}
+            mixed.trained, mixed.vocabulary, _weights(out), words, split, every=part.workspace_every, progress=progress
+        )
+        best = recipe.mixture.network or "ngram"
+        found = {"split": part.split, **alone[best].as_json(), "workspace": learned.as_json()}
         if networks:
             found["models"] = {name: evaluation.as_json() for name, evaluation in alone.items()}
         replace_file(out / "evaluation.json", json.dumps(found, indent=1) + "\n")
@@ -172,13 +180,10 @@ def _evaluation(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> 
 
 def _checkpoint(recipe: Recipe, command: str, out: Path, steps: Steps) -> None:
     def make() -> None:
-        trained = checkpoint.load(out / "ngram")
-        quality = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
-        facts = {**trained.facts, "quality": quality}
-        text = card(recipe.name, command, trained.ngram, facts)
-        checkpoint.save(
-            out / "checkpoint", trained.ngram, trained.vocabulary,
-            name=recipe.name, stream=trained.stream, facts=facts, card=text, weights=_weights(out),
-        )  # fmt: skip
+        models = _models(recipe, out)
+        mixed = checkpoint.joined(models)
+        facts = {**mixed.facts, "quality": json.loads((out / "evaluation.json").read_text(encoding="utf-8"))}
+        text = card(recipe.name, command, mixed, facts)
+        checkpoint.save_mixed(out / "checkpoint", models, _weights(out), name=recipe.name, facts=facts, card=text)
 
     steps.run("checkpoint", out / "checkpoint", made_from(recipe.evaluate, steps.stamp("evaluation"), command), make)

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codelm.model import Ids, Scores
 from codelm.neural.outputs import Outputs, Said
 from codelm.neural.readings import Readings
 from codelm.neural.shape import Shape
 from codelm.neural.table import Floats
-from codelm.vocabulary import PAD
+from codelm.vocabulary import PAD, UNK
 
 _AT_ONCE = 512  # words that the core reads in one call: more are no faster, and need more memory
+SIGNALS = 7
 
 A = TypeVar("A")  # the arrays of what runs the network: NumPy's, or torch's tensors
 
@@ -83,6 +85,15 @@ class NeuralModel(ABC, Generic[A]):
         other = copy(self)
         other._readings = self._readings.reading(words)
         return other
+
+    def signals(self, state: NetworkState[A]) -> NDArray[np.float64]:
+        """Return what is known of each row before the answer, (B, SIGNALS): one; how probable ``[UNK]`` is, and the
+        two best words, as logarithms and as they are.
+        """
+        said = self._said(state)
+        first = np.take_along_axis(said.log_probs, said.best[:, :2], axis=1)
+        logs = np.concatenate([said.log_probs[:, [UNK]], first], axis=1, dtype=np.float64)
+        return np.concatenate([np.ones((len(logs), 1)), logs / 10, np.exp(logs)], axis=1)
 
     def vectors(self, state: NetworkState[A]) -> Floats:
         """Return what the head reads of each row: (B, P)."""

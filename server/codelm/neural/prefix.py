@@ -23,7 +23,7 @@ from codelm.beam import never
 from codelm.errors import Cancelled
 from codelm.model import Ids
 from codelm.neural.model import NetworkState, NeuralModel
-from codelm.neural.table import Floats
+from codelm.neural.table import Floats, unit
 
 MOST_VECTORS = 4096
 """Words of a document whose vectors are kept: the last ones."""
@@ -41,9 +41,9 @@ A = TypeVar("A")
 class Reading(Generic[A]):
     """A network's memory of the words above the cursor; later edits don't change it.
 
-    ``state``: behind all of them, B = 1. ``vectors`` (M + 1, P): what the head read before each of the last M words,
-    and what it reads at the cursor. ``ids`` (M,): these words. ``whole``: whether all words were read, from the first
-    one on, rather than the last ones as if they began the document.
+    ``state``: behind all of them, B = 1. ``vectors`` (M + 1, P), of length one: what the head read before each of the
+    last M words, and what it reads at the cursor. ``ids`` (M,): these words. ``whole``: whether all words were read,
+    from the first one on, rather than the last ones as if they began the document.
     """
 
     state: NetworkState[A]
@@ -62,10 +62,15 @@ class PrefixCache(Generic[A]):
 
     def __init__(self, network: NeuralModel[A], *, most_vectors: int = MOST_VECTORS):
         """Take the network, which reads the session's words as they are, and how many vectors are kept."""
-        self._network, self._most_vectors = network, most_vectors
+        self.network, self._most_vectors = network, most_vectors
         self._ids: Ids = np.zeros(0, np.int64)
         self._front = _Run(network, 0, most_vectors)
         self._tail: _Run[A] | None = None  # there while the front has not been read on to the cursor
+
+    @property
+    def missing(self) -> int:
+        """How many words above the cursor have not been read yet."""
+        return len(self._ids) - max(self._front.read, self._tail.read if self._tail is not None else 0)
 
     def follow(self, ids: Ids) -> None:
         """Have the words above the cursor be ids (T,). What was read of other words is forgotten."""
@@ -106,7 +111,7 @@ class PrefixCache(Generic[A]):
             return self._front
         # A tail that has become short knows too little of what stands above.
         if tail is None or end - tail.read > at_once or end - tail.begin < at_once // 2:
-            self._tail = tail = _Run(self._network, end - at_once, self._most_vectors)
+            self._tail = tail = _Run(self.network, end - at_once, self._most_vectors)
         return tail
 
 
@@ -120,7 +125,7 @@ class _Run(Generic[A]):
         self._old: list[tuple[int, NetworkState[A]]] = []
         self._recent = [(begin, network.start())]
         self._vectors = _Vectors(network.shape.width, most_vectors)
-        self._vectors.add(network.vectors(network.start()))
+        self._vectors.add(unit(network.vectors(network.start())))
 
     @property
     def read(self) -> int:
@@ -151,7 +156,7 @@ class _Run(Generic[A]):
             del self._recent[bisect_right(self._recent, place, key=itemgetter(0)) :]
         self._vectors.cut(min(read - self.read, kept))
         if not len(self._vectors):
-            self._vectors.add(self._network.vectors(self.state))
+            self._vectors.add(unit(self._network.vectors(self.state)))
 
     def read_on(self, ids: Ids, end: int, cancelled: Callable[[], bool]) -> None:
         """Read the words of a document, ids (T,), up to a place."""
@@ -161,7 +166,7 @@ class _Run(Generic[A]):
             grid = _FAR if end - self.read > _RECENT else _NEAR
             stop = min((self.read // grid + 1) * grid, end)
             state, vectors = self._network.read_along(self.state, ids[self.read : stop, None])
-            self._vectors.add(vectors[:, 0])
+            self._vectors.add(unit(vectors[:, 0]))
             self._keep(stop, state)
 
     def _keep(self, place: int, state: NetworkState[A]) -> None:

@@ -11,6 +11,15 @@ from codelm.model import Ids
 Floats = NDArray[np.float32]
 
 
+_SMALLEST = np.float32(1e-9)
+
+
+def unit(vectors: Floats) -> Floats:
+    """Return vectors (N, P) brought to the length of one."""
+    found: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _SMALLEST)
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """N vectors of width E: ``rows`` (N, E) int8, each times its scale, ``scales`` (N,) float32."""

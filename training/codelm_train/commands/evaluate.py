@@ -55,7 +55,7 @@ def _run(args: argparse.Namespace) -> None:
         )
     else:
         found = evaluate_workspace(
-            trained.model, trained.vocabulary, trained.weights or checkpoint.default_weights(), words, split,
+            trained.trained, trained.vocabulary, trained.weights or checkpoint.default_weights(), words, split,
             workspace=args.workspace, every=args.every, progress=bar,
         )  # fmt: skip
     latency = None

@@ -1,0 +1,228 @@
+"""All that completions draw on: the trained models, the words of the open files, and the workspace.
+
+``context`` brings them together as one mixture, at the state behind the words before a cursor. The network answers when
+it was opened and can read what is missing in time; without it, the n-gram model and the caches answer at once.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from codelm import checkpoint
+from codelm.beam import never
+from codelm.checkpoint import CPU, Checkpoint, default_weights
+from codelm.completion import Snapshot
+from codelm.errors import CodelmError
+from codelm.file_cache import FileModel
+from codelm.file_words import FILLER, Places
+from codelm.form_cache import FormModel
+from codelm.learned import LearnedWorkspace, learned
+from codelm.mixture import Caches, Mixture, MixtureState, Trained
+from codelm.model import Ids
+from codelm.neural.prefix import PrefixCache, Reading
+from codelm.neural_cache import NeuralCache
+from codelm.open_file import OpenFile
+from codelm.session import SessionVocabulary
+from codelm.weights import FILE, FORM, NETWORK, WORKSPACE, Weights
+from codelm.words import NEWLINE, STRUCTURE_WORDS
+from codelm.workspace import WorkspaceIndex
+from codelm.workspace_cache import WorkspaceCache, WorkspaceModel
+
+# Words before the cursor that are read by all but the network: none of the others looks further back.
+_CONTEXT_WORDS = FILLER
+# Documents whose words are remembered, so that a keystroke learns only what it changed.
+_REMEMBERED = 32
+# Words that the network reads while someone waits, at most, and how many it reads in a second at the least.
+_AT_ONCE, _A_SECOND = 768, 10_000
+_LEAST_READ = 64  # a tail that is shorter than this says little
+# Words that it reads between completions, in some 10 ms.
+_IN_BETWEEN = 256
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """The models as they are now, and their state behind the words before a cursor.
+
+    ``whole``: whether nothing is missing that time would bring: the network, if there is one, with all of the document.
+    """
+
+    mixture: Mixture
+    state: MixtureState
+    whole: bool
+
+
+@dataclass(eq=False, slots=True)
+class _Document:
+    """What is remembered of an open document. ``prefix`` goes with a network."""
+
+    file: OpenFile
+    prefix: PrefixCache[Any] | None = None
+
+
+class Knowledge:
+    """Not thread-safe: one worker asks it one thing at a time. Only ``learned`` and ``open_network`` may be called, and
+    ``workspace`` be set, on any thread.
+    """
+
+    def __init__(self, opened: Checkpoint):
+        self.checkpoint = opened
+        self.workspace: LearnedWorkspace | None = None
+        self._weights: Weights = opened.weights or default_weights()
+        self._nothing = WorkspaceCache(())
+        self.forget()
+
+    # --- what is learned ----------------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Forget every word that was learned: open files are learned anew when they are next completed in."""
+        self.session = SessionVocabulary(self.checkpoint.vocabulary)
+        self._reads: tuple[Trained, Trained] | None = None
+        self._documents: dict[str, _Document] = {}
+        self._to_be_read: dict[str, Snapshot] = {}
+        self._others: tuple[LearnedWorkspace | None, str, WorkspaceModel | None] = None, "", None
+        self.workspace = None
+
+    def close(self, uri: str) -> None:
+        """Forget an open document."""
+        self._documents.pop(uri, None)
+        self._to_be_read.pop(uri, None)
+
+    def learned(self, index: WorkspaceIndex) -> LearnedWorkspace:
+        """Return a workspace as ``workspace`` takes it: a third of a second for a million words. Any thread may ask."""
+        return learned(index, self.session)
+
+    def file(self, uri: str) -> OpenFile:
+        """Return the words of an open document."""
+        return self._document(uri).file
+
+    # --- the network --------------------------------------------------------------------------------------
+
+    def open_network(self, device: str = AUTO) -> str:
+        """Open the network that the checkpoint has, on a device: it answers from the next completion on.
+
+        Returns why it runs elsewhere than asked; empty where it doesn't. Takes up to seconds, and any thread may do it.
+        Raises CodelmError where it can't run at all.
+        """
+        opened = self.checkpoint
+        if opened.shape is None or (device in (AUTO, CPU) and opened.trained.network is not None):
+            return ""
+        problem = ""
+        if device not in (AUTO, CPU):
+            try:
+                self.checkpoint = checkpoint.with_network(opened, device)
+            except CodelmError as error:
+                problem = f"the network runs on the CPU: {error}"
+        if device in (AUTO, CPU) or problem:
+            self.checkpoint = checkpoint.with_network(opened)
+        return problem
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """Have a document that was opened read in time that is left over (``idle``)."""
+        self._to_be_read[snapshot.uri] = snapshot
+
+    def idle(self, cancelled: Callable[[], bool] = never) -> bool:
+        """Do a little of what is due, some 10 ms; return whether there is more."""
+        if cancelled() or self.checkpoint.trained.network is None:
+            return False
+        if self._to_be_read:
+            snapshot = self._to_be_read.pop(next(iter(self._to_be_read)))
+            document = self._document(snapshot.uri)
+            lexed = document.file.lex(snapshot.text)
+            document.file.learn(lexed, len(lexed.tokens), snapshot.text, len(snapshot.text))
+            self._prefix(document).follow(document.file.above())
+            return True
+        return any(document.prefix.catch_up(_IN_BETWEEN) for document in self._documents.values() if document.prefix)
+
+    # --- the mixture --------------------------------------------------------------------------------------
+
+    def context(
+        self, snapshot: Snapshot, places: Places, words: Sequence[str], *, inside: int = 0, typing: bool = False,
+        deadline: float = math.inf, cancelled: Callable[[], bool] = never,
+    ) -> Context:  # fmt: skip
+        """Return the models and their state behind ``words``, those before a cursor.
+
+        ``places``: the document's words above the cursor and below it. The last ``inside`` of ``words`` are not among
+        them: they stand in a string. ``typing``: whether a word is being typed. The network is left out where it can't
+        read what it has not read yet by the ``deadline`` (``time.monotonic()`` seconds).
+        """
+        document, others = self._document(snapshot.uri), self._rest_of_workspace(snapshot.path)
+        is_first_line = not any(word in STRUCTURE_WORDS.values() for word in words)
+        if is_first_line and (words or typing):
+            # All are told that a line ended before it. What begins a file is nearly always an import: of anything else
+            # they know more from the middle of files.
+            words = [NEWLINE, *words]
+        ids = self.session.ids(words)
+        trained, read = self._trained(), None
+        if trained.network is not None and is_first_line:
+            state = trained.network.read(trained.network.start(), ids)
+            read = Reading(state, trained.network.vectors(state), ids[:0], whole=True)
+        elif trained.network is not None:
+            read = self._read(document, ids[len(ids) - inside :], deadline, cancelled)
+        if read is None:
+            trained = Trained(trained.known, trained.ngram)
+        # The session's words are counted now: every word that a part may speak of has been learned.
+        size, forms = len(self.session), self.session.forms()
+        tables = self._weights.caches
+        caches = Caches(
+            FileModel(places, size, tables[FILE]),
+            FormModel(places, size, tables[FORM], forms),
+            others.over(size),
+            None if read is None else NeuralCache(places, read.vectors[:-1], size),
+        )
+        mixture = Mixture(trained, caches, size, self._weights, forms)
+        states = {} if read is None else {NETWORK: read.state}
+        whole = self.checkpoint.shape is None if read is None else read.whole
+        return Context(mixture, mixture.behind(states, ids[-_CONTEXT_WORDS:]), whole)
+
+    def _read(
+        self, document: _Document, inside: Ids, deadline: float, cancelled: Callable[[], bool]
+    ) -> Reading[Any] | None:
+        """Return what the network remembers of a document, and of the words ``inside`` a string behind it.
+
+        None where it can't in time.
+        """
+        prefix = self._prefix(document)
+        prefix.follow(document.file.above())
+        in_time = min(_AT_ONCE, int(max(0.0, deadline - time.monotonic()) * _A_SECOND))
+        if in_time < min(prefix.missing, _LEAST_READ) and self.checkpoint.trained.ngram is not None:
+            return None
+        read = prefix.state(max(in_time, _LEAST_READ), cancelled)
+        if len(inside):
+            read = replace(read, state=prefix.network.read(read.state, inside))
+        return read
+
+    def _trained(self) -> Trained:
+        """Return the trained models, reading the words of the session."""
+        trained = self.checkpoint.trained
+        if self._reads is None or self._reads[0] is not trained:
+            self._reads = trained, trained.reading(self.session.own_words)
+        return self._reads[1]
+
+    def _prefix(self, document: _Document) -> PrefixCache[Any]:
+        network = self._trained().network
+        assert network is not None
+        if document.prefix is None or document.prefix.network is not network:
+            document.prefix = PrefixCache(network)
+        return document.prefix
+
+    def _document(self, uri: str) -> _Document:
+        document = self._documents.pop(uri, None) or _Document(OpenFile(self.session))
+        self._documents[uri] = document
+        if len(self._documents) > _REMEMBERED:
+            del self._documents[next(iter(self._documents))]
+        return document
+
+    def _rest_of_workspace(self, path: str) -> WorkspaceModel:
+        """Return the workspace without the open file, whose text in the editor is newer than the one on disk."""
+        workspace, of, model = self._others
+        if model is None or workspace is not self.workspace or of != path:
+            workspace = self.workspace
+            usable = workspace is not None and workspace.session is self.session
+            cache, span = (workspace.cache, workspace.span(path)) if workspace and usable else (self._nothing, (0, 0))
+            model = cache.model(len(self.session), self._weights.caches[WORKSPACE], span)
+            self._others = workspace, path, model
+        return model

@@ -1,0 +1,114 @@
+"""Fits a mixture's gate to what its parts said of words, by Adam (Kingma and Ba 2015)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codelm.gate import CONTEXT, Gate
+from codelm.weights import NETWORK, NEURAL, SIGNALS
+from codelm_train.networks.schedule import rate
+
+Floats = NDArray[np.float64]
+
+HIDDEN = 32
+EPOCHS = 12
+_BATCH = 512
+_RATE, _FLOOR, _WARM_UP = 1e-2, 0.02, 0.1  # the highest rate, the share of it that is left, the steps in which it rises
+_DECAY = 1e-4  # of the weights, at each step, times the rate
+_MOMENTS, _TINY = (0.9, 0.999), 1e-8
+_LEAST = 1e-9  # a word that no part has foreseen teaches nothing
+# The gate also serves before the network has answered: so often, in fitting, it is not there.
+_WITHOUT_NETWORK = 0.25
+_NEVER = -1e30
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What parts knew and said of N words.
+
+    ``signals``: of each part and of the context, (N, signals), zeros where it was not there. ``probabilities``: what
+    each part gave to the word (N,). ``there``: whether it was there (N,). All by the parts' names.
+    """
+
+    signals: Mapping[str, Floats]
+    probabilities: Mapping[str, Floats]
+    there: Mapping[str, NDArray[np.bool_]]
+
+
+def fit_gate(said: Said, *, seed: int = 0, epochs: int = EPOCHS, hidden: int = HIDDEN) -> Gate:
+    """Return the gate under which the words are most probable."""
+    rng = np.random.default_rng(seed)
+    parts = list(SIGNALS)
+    names = [CONTEXT, *parts]
+    ends = np.cumsum([0, *(said.signals[name].shape[1] for name in names)])
+    spans = {name: slice(*ends[place : place + 2]) for place, name in enumerate(names)}
+    signals = np.concatenate([said.signals[name] for name in names], axis=1).astype(np.float32)
+    given = np.stack([said.probabilities[name] for name in parts], axis=1)
+    there = np.stack([said.there[name] for name in parts], axis=1)
+    weights = [
+        rng.normal(0, 1 / np.sqrt(len(names)), (ends[-1], hidden)), np.zeros(hidden),
+        rng.normal(0, 1 / np.sqrt(hidden), (hidden, len(parts))), np.zeros(len(parts)),
+    ]  # fmt: skip
+    moments = [(np.zeros_like(weight), np.zeros_like(weight)) for weight in weights]
+    without = [parts.index(NETWORK), parts.index(NEURAL)]
+    steps = max(1, epochs * len(given) // _BATCH)
+    for step in range(1, steps + 1):
+        rows = rng.integers(0, len(given), _BATCH)
+        x, mask = signals[rows].astype(np.float64), there[rows]
+        if mask[:, without].any():
+            dropped = (rng.random(_BATCH) < _WITHOUT_NETWORK).nonzero()[0]
+            mask[dropped[:, None], without] = False
+            for name in (NETWORK, NEURAL):
+                x[dropped, spans[name]] = 0
+        gradients = _gradients(weights, x, given[rows], mask)
+        _adam(weights, gradients, moments, step, _RATE * rate(step / steps, warm_up=_WARM_UP, floor=_FLOOR))
+    first, bias, second, shares = weights
+    return Gate(
+        {name: first[spans[name]] for name in names},
+        bias,
+        {name: second[:, place] for place, name in enumerate(parts)},
+        {name: float(shares[place]) for place, name in enumerate(parts)},
+    )
+
+
+def shares(gate: Gate, said: Said) -> Floats:
+    """Return how a gate shares the probability among the parts, in the order of ``SIGNALS``: (N, parts)."""
+    over = gate.over(list(SIGNALS))
+    signals = np.concatenate([said.signals[name] for name in (CONTEXT, *SIGNALS)], axis=1)
+    there = np.stack([said.there[name] for name in SIGNALS], axis=1)
+    return _softmax(np.tanh(signals @ over.inputs + over.bias) @ over.outputs + over.shares, there)
+
+
+def _gradients(weights: list[Floats], x: Floats, given: Floats, there: NDArray[np.bool_]) -> list[Floats]:
+    """Return the gradients of the mean negative log probability of a batch, by the weights."""
+    first, bias, second, lasting = weights
+    hidden = np.tanh(x @ first + bias)
+    share = _softmax(hidden @ second + lasting, there)
+    joint = share * given
+    # ∂ -log Σ λ p / ∂ logit_i = λ_i - λ_i p_i / Σ λ p
+    by_logit = (share - joint / np.maximum(joint.sum(1, keepdims=True), _LEAST)) / len(x)
+    by_logit[joint.sum(1) < _LEAST] = 0
+    by_hidden = (by_logit @ second.T) * (1 - hidden**2)
+    return [x.T @ by_hidden, by_hidden.sum(0), hidden.T @ by_logit, by_logit.sum(0)]
+
+
+def _softmax(logits: Floats, there: NDArray[np.bool_]) -> Floats:
+    masked = np.where(there, logits, _NEVER)
+    found = np.exp(masked - masked.max(axis=1, keepdims=True))
+    shares: Floats = found / found.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _adam(
+    weights: list[Floats], gradients: list[Floats], moments: list[tuple[Floats, Floats]], step: int, by: float
+) -> None:
+    """Move the weights, in place, at the rate ``by``."""
+    for weight, gradient, (mean, square) in zip(weights, gradients, moments, strict=True):
+        for moment, value, keep in ((mean, gradient, _MOMENTS[0]), (square, gradient**2, _MOMENTS[1])):
+            moment *= keep
+            moment += (1 - keep) * value
+        weight *= 1 - by * _DECAY
+        scale = np.sqrt(square / (1 - _MOMENTS[1] ** step)) + _TINY
+        weight -= by * (mean / (1 - _MOMENTS[0] ** step)) / scale
