@@ -1,70 +1,169 @@
-"""``python tests/benchmarks/networks.py``: how fast a network predicts on the CPU, on one thread.
+"""``python tests/benchmarks/networks.py``: how fast a network reads and predicts on the CPU, on one thread.
 
-An LSTM (E256 H512 P256, 16,000 outputs) in 8 bits by ONNX Runtime, beside one product of matrices in 32 bits by numpy
-that is as large as its head's. Its weights are random: that makes no difference to the time.
+An LSTM (E256 H512 P256, 16,000 outputs) in 8 bits by ONNX Runtime. What codelm adds to that is seen beside the same
+calls of ONNX Runtime on inputs that are ready; how good the graphs are beside the time that the machine takes to copy
+as many bytes as a step has weights. The weights are random: that makes no difference to the time.
 """
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported: one thread for the reference too
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported: one thread for all
 
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from training import SMALL, corpus, task
 
 from codelm import checkpoint
+from codelm.model import Ids
 from codelm.neural.modules import Network
+from codelm.neural.network import core_names, open_session
+from codelm.neural.prefix import PrefixCache
 from codelm_train.networks.export import save
 
 ROUNDS = 50
+ROWS = 8
+SIDE_BY_SIDE = (1, 8, 16, 32)
+PIECE = 64  # words that are read at once
 
 
 def cpu(work: Callable[[], object], rounds: int = ROUNDS) -> float:
     """Return the median CPU seconds of one call."""
-    taken = []
+    return in_turn([work], rounds)[0]
+
+
+def in_turn(works: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list[float]:
+    """Return the median CPU seconds of one call of each, made in turn: what disturbs the one disturbs the other."""
+    taken: list[list[float]] = [[] for _ in works]
     for number in range(rounds + 3):
-        began = time.process_time()
-        work()
-        if number > 2:
-            taken.append(time.process_time() - began)
-    return statistics.median(taken)
+        for work, seconds in zip(works, taken, strict=True):
+            began = time.process_time()
+            work()
+            if number > 2:
+                seconds.append(time.process_time() - began)
+    return [statistics.median(seconds) for seconds in taken]
+
+
+def line(name: str, seconds: float, reference: float, what: str) -> None:
+    """Print one figure beside its reference."""
+    print(f"{name:<50}{seconds * 1e3:>9.3f} ms{seconds / reference:>8.2f} x  {what}", flush=True)
+
+
+class Bare:
+    """The calls of ONNX Runtime alone, for states and words that are ready."""
+
+    def __init__(self, path: Path, model: Any):
+        self._model, self._names = model, core_names(model.shape)[0]
+        self._core, self._head = (open_session((path / name).read_bytes()) for name in ("core.onnx", "head.onnx"))
+
+    def step(self, state: Any, ids: Ids) -> Callable[[], object]:
+        """Return the call that reads ids (T, B)."""
+        vectors = self._model.read_vectors(ids.ravel()).reshape(*ids.shape, -1)
+        inputs = dict(zip(self._names, (vectors, *state.core), strict=True))
+        return lambda: self._core.run(None, inputs)
+
+    def said(self, state: Any) -> Callable[[], object]:
+        """Return the call that asks the head."""
+        inputs = {"projected": state.projected}
+        return lambda: self._head.run(["log_probs", "best_ids"], inputs)
+
+
+def copying(path: Path) -> Callable[[], object]:
+    """Return the call that copies as many bytes as core and head have, nearly all of them weights."""
+    source = np.zeros(sum((path / name).stat().st_size for name in ("core.onnx", "head.onnx")), np.uint8)
+    target = np.ones_like(source)
+    return lambda: np.copyto(target, source)
+
+
+def predicting(model: Any, bare: Bare, ids: Ids, copy: Callable[[], object]) -> None:
+    """Print what a popup and a step of a beam take."""
+    state = model.read(model.start(), ids[:256])
+    proposable = np.arange(3, model.shape.words)[::2].copy()
+    for rows in (1, ROWS):
+        every, words = np.arange(rows), ids[300 : 300 + rows]
+        start = model.step(state, np.zeros(rows, np.int64), ids[256 : 256 + rows])
+        after = model.step(start, every, words)
+        step, said = bare.step(start, words[None, :]), bare.said(after)
+
+        def whole(start: Any = start, every: Ids = every, words: Ids = words) -> None:
+            after = model.step(start, every, words)
+            model.score(after, np.maximum(model.propose(after, 60), 0))
+
+        def both(step: Callable[[], object] = step, said: Callable[[], object] = said) -> None:
+            step()
+            said()
+
+        copied, reference, seconds = in_turn([copy, both, whole])
+        what = "row" if rows == 1 else "rows"
+        line(f"a step of {rows} {what} and what the head says, bare", reference, copied, "copying the weights")
+        line(f"words, a step of {rows} {what}, their best 60, scores", seconds, reference, "bare ONNX Runtime")
+    model.propose(after := model.step(state, np.zeros(1, np.int64), ids[256:257]), 1)
+    popup = cpu(lambda: model.score(after, model.propose(after, 50, proposable)))
+    line("the best 50 of 20,000 allowed words, when asked", popup, reference, "bare ONNX Runtime, 8 rows")
+
+
+def reading(model: Any, bare: Bare, ids: Ids) -> None:
+    """Print what reading takes, of each word."""
+    for rows in SIDE_BY_SIDE:
+        words = ids[: PIECE * rows].reshape(rows, PIECE).T.copy()
+        state = model.picked(model.start(), np.zeros(rows, np.int64))
+        reference, seconds = in_turn([bare.step(state, words), partial(model.read_along, state, words)], 15)
+        name = f"reading, a word of {PIECE} at once, {rows} side by side"
+        line(name, seconds / words.size, reference / words.size, "bare ONNX Runtime")
+    words = ids[:512]
+    reference, seconds = in_turn(
+        [bare.step(model.start(), words[:, None]), partial(model.read, model.start(), words)], 15
+    )
+    line("reading 512 words", seconds, reference, "bare ONNX Runtime")
+
+
+def following(model: Any, bare: Bare, ids: Ids) -> None:
+    """Print what a document of 40,000 words costs as it is edited."""
+    words = np.resize(ids, 40_000)
+    step = cpu(bare.step(model.start(), words[:1, None]))
+    cache = PrefixCache(model)
+    began = time.process_time()
+    cache.follow(words)
+    cache.state(512)
+    line("opening 40,000 words, their last 512 read", time.process_time() - began, step, "a bare step")
+    while cache.catch_up(4096):
+        pass
+
+    def edit(back: int) -> None:
+        nonlocal words
+        words = np.append(words[: len(words) - back], words[:1] + np.arange(back + 1) % 2)
+        cache.follow(words)
+        cache.state(512)
+
+    for back in (0, 3):
+        what = "a word more" if not back else f"an edit {back} words back"
+        line(f"{what} behind 40,000 words", cpu(partial(edit, back)), step, "a bare step")
 
 
 def main() -> None:
-    """Print a line for each thing that a beam asks of a network."""
+    """Print a line for each thing that an editor asks of a network."""
     torch.manual_seed(0)
     what, size = task(SMALL)
-    text = corpus()
-    vocabulary = text[2]
+    lexicon, split, vocabulary = corpus()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network"
-        network = Network(SMALL.shape(size))
-        save(path, network, vocabulary, what.tail_shares, name="random", stream="code", facts={})
+        save(path, Network(SMALL.shape(size)), vocabulary, what.tail_shares, name="random", stream="code", facts={})
         checkpoint.load(path)  # the first network pays for importing ONNX Runtime
-        opening = cpu(lambda: checkpoint.load(path), 5)
-        model = checkpoint.load(path).model
-        lexicon, split, _ = text
-        ids = vocabulary.ids(lexicon[place] for place in split.ids[:1000].tolist())
-        state = model.read(model.start(), ids[:256])
-        one, eight = (model.step(state, np.zeros(rows, np.int64), ids[256 : 256 + rows]) for rows in (1, 8))
-        turn = {rows: (np.arange(rows), ids[300 : 300 + rows]) for rows in (1, 8)}
-        a, b = np.random.default_rng(0).random((8, 256), np.float32), np.ones((256, 16_000), np.float32)
-        reference = cpu(lambda: a @ b)
-        rows = [
-            ("opening", opening),
-            ("reading 512 words", cpu(lambda: model.read(model.start(), ids[:512]), 10)),
-            ("a step of 1 row, its best 5", cpu(lambda: model.propose(model.step(one, *turn[1]), 5))),
-            ("a step of 8 rows", cpu(lambda: model.step(eight, *turn[8]))),
-            ("a step of 8 rows, their best 64", cpu(lambda: model.propose(model.step(eight, *turn[8]), 64))),
-        ]
-    for name, seconds in rows:
-        print(f"{name:<34}{seconds * 1e3:>12.2f} ms{seconds / reference:>9.2f} x  numpy's product of the head's size")
+        copy = copying(path)
+        line("opening", cpu(lambda: checkpoint.load(path), 5), cpu(copy), "copying the weights")
+        model: Any = checkpoint.load(path).model
+        bare = Bare(path, model)
+        ids = vocabulary.ids(lexicon[place] for place in split.ids[:4096].tolist())
+        predicting(model, bare, ids, copy)
+        reading(model, bare, ids)
+        following(model, bare, ids)
 
 
 if __name__ == "__main__":

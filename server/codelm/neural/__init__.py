@@ -7,7 +7,7 @@
 
 ``shape.py`` says how large each part is. ``network.py`` runs an exported network on the CPU; ``torch_network.py`` runs
 the same checkpoint on a GPU; what they share is in ``model.py``, ``readings.py`` (which rows an id is read through) and
-``outputs.py`` (from the head to the probabilities of all ids). ``prefix.py`` keeps their states along a document that
-is edited. ``files.py`` opens what ``codelm_train`` has exported.
+``outputs.py`` (from the head to the probabilities of all ids). ``word_vectors.py`` remembers what was looked up,
+``prefix.py`` a network's states along a document that is edited. ``files.py`` opens what ``codelm_train`` has exported.
 Only ``lstm.py``, ``cnn.py``, ``modules.py`` and ``torch_network.py`` import torch.
 """

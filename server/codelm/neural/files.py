@@ -28,14 +28,13 @@ from codelm.neural.network import (
     PROJECTED,
     VECTORS,
     Network,
-    Tables,
     core_names,
     open_session,
 )
 from codelm.neural.outputs import Outputs, listed
 from codelm.neural.readings import Readings
 from codelm.neural.shape import Shape
-from codelm.neural.table import Table
+from codelm.neural.table import Table, Tables
 from codelm.vocabulary import PAD
 
 TAIL_SHARES = "tail_shares.npy"

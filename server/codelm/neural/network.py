@@ -4,8 +4,7 @@ onnxruntime is imported when the first network is opened: it takes 0.1 s, and an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,7 +13,8 @@ from codelm.neural.model import NeuralModel
 from codelm.neural.outputs import Outputs, Said
 from codelm.neural.readings import Readings
 from codelm.neural.shape import Shape
-from codelm.neural.table import Floats, Table
+from codelm.neural.table import Floats, Tables
+from codelm.neural.word_vectors import WordVectors
 
 VECTORS, PROJECTED, LOG_PROBS, BEST_IDS, BEST = "vectors", "projected", "log_probs", "best_ids", "best"
 
@@ -40,14 +40,6 @@ def open_session(graph: bytes, threads: int = 1) -> Any:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-@dataclass(frozen=True, eq=False)
-class Tables:
-    """The vectors of words, (rows, E), and of their pieces, (pieces, E); None where words have none."""
-
-    words: Table
-    pieces: Table | None
-
-
 class Network(NeuralModel[Floats]):
     """A network by ONNX Runtime. Implements ``LanguageModel[NetworkState[Floats]]``."""
 
@@ -55,15 +47,18 @@ class Network(NeuralModel[Floats]):
         """Take the tables, and the sessions of core and head, which fit the shape."""
         super().__init__(shape, outputs, readings)
         self._tables, self._core, self._head = tables, core, head
+        self._vectors = WordVectors(tables, readings)
         self._inputs = core_names(shape)[0]
+
+    def reading(self, words: Sequence[str]) -> Self:
+        """Return the same network, which reads the ids V, V + 1, … as these words: see ``NeuralModel``."""
+        other = super().reading(words)
+        other._vectors = WordVectors(self._tables, other._readings)
+        return other
 
     def read_vectors(self, ids: Ids) -> Floats:
         """Return what the core reads of ids: (N,) → (N, E)."""
-        own, pieces, lengths = self._readings.of(ids)
-        vectors = self._tables.words.vectors(own)
-        if self._tables.pieces is not None:
-            vectors += self._tables.pieces.means(pieces, lengths)
-        return vectors
+        return self._vectors.of(ids)
 
     def _nothing(self) -> tuple[Floats, ...]:
         return tuple(np.zeros((length, 1, width), np.float32) for length, width in self.shape.states())

@@ -48,11 +48,18 @@ class Outputs:
     def scores(self, said: Said, ids: Ids) -> Scores:
         """Return the log probabilities of ids (B, C). An id that the vocabulary lacks scores as ``[UNK]``."""
         known = np.where((ids >= 0) & (ids < self.size), ids, UNK)
-        found: Scores = np.take_along_axis(said.log_probs, self._output.take(known), axis=1) + self._added.take(known)
+        places = self._output.take(known)
+        places += np.arange(0, said.log_probs.size, self.outputs)[:, None]  # of all rows behind each other
+        found: Scores = said.log_probs.ravel().take(places)
+        found += self._added.take(known)
         return found
 
     def propose(self, said: Said, k: int, allowed: Ids | None = None) -> Ids:
         """Return the K best ids of each row, best first: (B, K), -1 where there are fewer."""
+        if allowed is None and len(said.best) > 1:
+            is_word = (said.best != PAD) & (said.best != UNK)
+            if said.best.shape[1] == self.outputs or bool((is_word.sum(axis=1) >= k).all()):
+                return self._of_lists(said, is_word, k)
         best = np.full((len(said.best), k), -1, np.int64)
         if allowed is not None:  # they are sorted: what can't be proposed stands at the ends
             allowed = allowed[allowed.searchsorted(PAD, "right") : allowed.searchsorted(self.size)]
@@ -61,6 +68,18 @@ class Outputs:
             candidates = self._candidates(of_row, k, allowed)
             order = greatest(self.scores(of_row, candidates[None, :])[0], k)
             best[row, : len(order)] = candidates[order]
+        return best
+
+    def _of_lists(self, said: Said, is_word: NDArray[np.bool_], k: int) -> Ids:
+        """Return the K best ids of each row where the head's list, of which some are words, has K or is of all."""
+        rest = np.broadcast_to(self._rest[:k], (len(said.best), len(self._rest[:k])))
+        candidates = np.concatenate([said.best, rest], axis=1)
+        scores = self.scores(said, candidates)
+        scores[:, : is_word.shape[1]][~is_word] = -np.inf
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        best = np.full((len(said.best), k), -1, np.int64)
+        best[:, : order.shape[1]] = np.take_along_axis(candidates, order, axis=1)
+        best[:, : order.shape[1]][np.take_along_axis(scores, order, axis=1) == -np.inf] = -1
         return best
 
     def _candidates(self, said: Said, k: int, allowed: Ids | None) -> Ids:

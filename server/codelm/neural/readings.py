@@ -33,6 +33,10 @@ class Readings:
         found._others, found._known = words, self._known
         return found
 
+    def __len__(self) -> int:
+        """Return how many ids there are words for, by now."""
+        return len(self._words) + len(self._others)
+
     def of(self, ids: Ids) -> tuple[Ids, Ids, Ids]:
         """Return the own rows of ids (N,), and the buckets of their pieces (K,) with the number of each id's (N,).
 
@@ -51,7 +55,7 @@ class Readings:
         known = self._known if number < size else self._other_known
         found = known.get(number)
         if found is None:
-            if not 0 <= number < size + len(self._others):
+            if not 0 <= number < len(self):
                 return ()
             word = self._words[number] if number < size else unlike_special(self._others[number - size])
             found = known[number] = tuple(buckets_of([word], self._shape.pieces)[0].tolist())

@@ -44,3 +44,11 @@ class Table:
             sums = np.add.reduceat(self.vectors(numbers), begins[some])
             found[some] = sums / lengths[some, None].astype(np.float32)
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The vectors of words, (rows, E), and of their pieces, (pieces, E); None where words have none."""
+
+    words: Table
+    pieces: Table | None
