@@ -108,6 +108,14 @@ class Completer:
         """Return a workspace as ``workspace`` takes it: a third of a second for a million words. Any thread may ask."""
         return learned(index, self._session)
 
+    def warm_up(self) -> None:
+        """Have ready what is made when it is first needed, so that nobody waits for it at the first key.
+
+        Nothing is learned: there is no word before the cursor.
+        """
+        self.complete(Snapshot("", 0, "s"), 1, limit=1)
+        self.close("")
+
     # --- completing ---------------------------------------------------------------------------------------
 
     def complete(
