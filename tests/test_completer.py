@@ -471,6 +471,12 @@ def test_a_workspace_that_is_learned_while_a_completion_is_made_is_no_trouble(tm
     assert "frobnicate_7" in complete_in(completer, tmp_path / "a.py", "def f(self):\n    x = self.fr|")
 
 
+def test_warming_up_changes_no_answer(completer):
+    completer.warm_up()
+    for source in ("y = frob|", "frobnicate_two = 1\ny = |", "s|"):
+        assert complete(completer, source) == complete(Completer(models.checkpoint()), source)
+
+
 # --- what can be imported ------------------------------------------------------------------------------------
 
 SHAPES = """

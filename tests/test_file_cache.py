@@ -187,7 +187,7 @@ def test_a_long_file_has_lost_its_start(monkeypatch):
     ],
 )
 def test_of_very_many_places_that_match_the_nearest_are_looked_at_most_of_them_above(monkeypatch, text, looked_at):
-    monkeypatch.setattr(file_cache, "_MOST_PLACES", 4)
+    monkeypatch.setattr(places_model, "_MOST_PLACES", 4)
     assert sorted(Example(text, models.only("file", 1)).best(9)) == looked_at.split()
 
 

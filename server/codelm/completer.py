@@ -128,6 +128,14 @@ class Completer:
         """Do a little of what is due between completions, some 10 ms; return whether there is more."""
         return self.knowledge.idle(cancelled)
 
+    def warm_up(self) -> None:
+        """Have ready what is made when it is first needed, so that nobody waits for it at the first key.
+
+        Nothing is learned: there is no word before the cursor.
+        """
+        self.complete(Snapshot("", 0, "s"), 1, limit=1)
+        self.close("")
+
     # --- completing ---------------------------------------------------------------------------------------
 
     def complete(
@@ -291,14 +299,27 @@ class Completer:
 
     def _kinds(self, request: _Request, best: Ids, words: Sequence[str]) -> list[CompletionKind]:
         """Return the kinds of words, from how they are written and whether a call is likely to follow."""
-        if not len(best):
-            return []
-        model, state = request.mixture.quickest(request.state)
-        known = np.where(best < request.mixture.known, best, UNK)
-        after = model.step(state, np.zeros(len(best), np.int64), known)
-        called = np.exp(model.score(after, np.full((len(best), 1), self._vocabulary.id("(")))[:, 0]) > 0.5
         line = grammar.line_of(request.cursor.words)
-        return [_kind_of(word, bool(is_called), line) for word, is_called in zip(words, called, strict=True)]
+        written = [_written_kind(word, line) for word in words]
+        asked = [word for word, kind in zip(best.tolist(), written, strict=True) if kind is None]
+        called = self._called(request, asked)
+        after_dot = bool(line) and line[-1] == "."
+        return [
+            kind or _callable_kind(is_called=word in called, after_dot=after_dot)
+            for word, kind in zip(best.tolist(), written, strict=True)
+        ]
+
+    def _called(self, request: _Request, words: Sequence[int]) -> set[int]:
+        """Return those of the words behind which a call is likely; all that the model lacks are one to it."""
+        if not words:
+            return set()
+        model, state = request.mixture.quickest(request.state)
+        known = {word: word if word < request.mixture.known else UNK for word in words}
+        different = np.array(list(dict.fromkeys(known.values())), np.int64)
+        after = model.step(state, np.zeros(len(different), np.int64), different)
+        scores = model.score(after, np.full((len(different), 1), self._vocabulary.id("(")))[:, 0]
+        called = set(different[scores > math.log(0.5)].tolist())
+        return {word for word, as_known in known.items() if as_known in called}
 
     # --- strings ------------------------------------------------------------------------------------------
 
@@ -456,16 +477,18 @@ def _whole_part(words: Sequence[str]) -> Sequence[str]:
     return words[:whole]
 
 
-def _kind_of(word: str, is_called: bool, line: Sequence[str]) -> CompletionKind:
+def _written_kind(word: str, line: Sequence[str]) -> CompletionKind | None:
+    """Return the kind that a word behind a line has by how it is written; None where it depends on what follows."""
     if iskeyword(word):
         return CompletionKind.KEYWORD
     if line and (line[0] in ("import", "from")) and "import" not in line[1:]:
         return CompletionKind.MODULE
     if word.isupper() and len(word) > 1:
         return CompletionKind.CONSTANT
-    if word[0].isupper():
-        return CompletionKind.CLASS
-    after_dot = bool(line) and line[-1] == "."
+    return CompletionKind.CLASS if word[0].isupper() else None
+
+
+def _callable_kind(*, is_called: bool, after_dot: bool) -> CompletionKind:
     if is_called:
         return CompletionKind.METHOD if after_dot else CompletionKind.FUNCTION
     return CompletionKind.FIELD if after_dot else CompletionKind.VARIABLE

@@ -16,8 +16,8 @@ from functools import cached_property
 
 import numpy as np
 
-from codelm.model import Ids
-from codelm.places_model import Floats, PlacesModel, Row, Symbols, at_least, match_lengths, signals_of
+from codelm.file_words import FILLER
+from codelm.places_model import Floats, Found, Matches, PlacesModel, Symbols, shares, signals_of
 
 LONGEST = 10
 """The longest context that is told from longer ones, in words."""
@@ -27,7 +27,6 @@ EXPERTS = NEAREST + 1 + NEAR_DEPTHS
 SIGNALS = signals_of(LONGEST)
 
 _HORIZON = 2000  # places on either side of the cursor that are weighed by nearness when all match
-_MOST_PLACES = 4096  # places that match at length 1, the nearest ones: enough, and quick in any file
 
 
 class FileModel(PlacesModel):
@@ -47,57 +46,39 @@ class FileModel(PlacesModel):
         found[words[later] - first] = self.places.counts[later]
         return found
 
-    def _look_up(self, context: Symbols) -> Row:
-        places = self._places(context)
+    def _look_up(self, contexts: Symbols) -> Found:
+        matches = self._matches(contexts)
+        weights = self._weights[matches.longest]
         frequencies, near = self._everywhere
-        if not len(places):
-            weights = self._weights[0]
-            return Row(0, weights[0] * frequencies + weights[NEAREST + 1] * near)
+        nearness = self.nearness(matches.places)
+        even = shares(weights[:, 1:NEAREST], matches.at_least(LONGEST))
+        weighed = shares(weights[:, NEAREST + 2 :], matches.at_least(NEAR_DEPTHS - 1, nearness))
+        each = matches.of_each(even) + nearness * matches.of_each(weighed)
         sequence = self.places.sequence
-        lengths = match_lengths(sequence, places, context)
-        longest = int(lengths.max())
-        weights = self._weights[longest]
-        # What a place weighs that matches at a length: its share at every depth up to there.
-        by_depth = weights[1 : longest + 1] / at_least(lengths, longest)[1:]
-        shares = np.concatenate([[0.0], by_depth]).cumsum()[lengths]
-        shallow, deepest = np.minimum(lengths, NEAR_DEPTHS - 1), min(longest, NEAR_DEPTHS - 1)
-        nearness = self.nearness(places)
-        by_depth = weights[NEAREST + 2 : NEAREST + 2 + deepest] / at_least(shallow, deepest, nearness)[1:]
-        shares += nearness * np.concatenate([[0.0], by_depth]).cumsum()[shallow]
-        masses = np.bincount(sequence[places], shares, minlength=len(frequencies)).astype(np.float64, copy=False)
-        masses += weights[0] * frequencies
-        masses += weights[NEAREST + 1] * near
-        masses[sequence[self.places.nearest(places[lengths == longest])]] += weights[NEAREST]
-        return Row(longest, masses)
+        masses = matches.summed(each, sequence[matches.places], len(frequencies))
+        masses += weights[:, :1] * frequencies
+        masses += weights[:, NEAREST + 1, None] * near
+        rows, nearest = matches.nearest(self.places.gap)
+        masses[rows, sequence[nearest]] += weights[rows, NEAREST]
+        return Found(matches.longest, masses)
 
     def _said(self, context: Symbols, number: int) -> Floats:
         said = np.zeros(EXPERTS)
         said[0], said[NEAREST + 1] = (share[number] for share in self._everywhere)
-        places = self._places(context)
-        if not len(places):
-            return said
-        lengths = match_lengths(self.places.sequence, places, context)
-        here = self.places.sequence[places] == number
-        nearness = self.nearness(places)
-        for depth in range(1, int(lengths.max()) + 1):
-            matching = lengths >= depth
+        matches = self._matches(context[None, :])
+        here = self.places.sequence[matches.places] == number
+        nearness = self.nearness(matches.places)
+        for depth in range(1, int(matches.longest[0]) + 1):
+            matching = matches.lengths >= depth
             said[depth] = here[matching].mean()
             if depth < NEAR_DEPTHS:
                 said[NEAREST + 1 + depth] = nearness[here & matching].sum() / nearness[matching].sum()
-        nearest = self.places.nearest(places[lengths == lengths.max()])
-        said[NEAREST] = self.places.sequence[nearest] == number
+        for nearest in matches.nearest(self.places.gap)[1]:
+            said[NEAREST] = self.places.sequence[nearest] == number
         return said
 
-    def _places(self, context: Symbols) -> Ids:
-        """Return the places that match at one word, the nearest ones where they are very many."""
-        sequence, gap = self.places.sequence, self.places.gap
-        places: Ids = (sequence[:-1] == context[-1]).nonzero()[0] + 1
-        places = places[sequence[places] >= 0]  # not the cursor itself
-        if len(places) > _MOST_PLACES:
-            middle = int(places.searchsorted(gap))
-            begin = min(max(0, middle - _MOST_PLACES * 3 // 4), len(places) - _MOST_PLACES)
-            return places[begin : begin + _MOST_PLACES]
-        return places
+    def _matches(self, contexts: Symbols) -> Matches:
+        return self.matches(self.places.sequence, FILLER + 1, len(self.places.sequence), contexts)
 
     @cached_property
     def _everywhere(self) -> tuple[Floats, Floats]:

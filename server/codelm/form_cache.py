@@ -12,14 +12,14 @@ that match at d, each weighed by how near it is to the cursor; the same unweighe
 match; and the word at the nearest place that matches at ℓ.
 """
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codelm.file_words import Places
-from codelm.model import Ids
-from codelm.places_model import Floats, PlacesModel, Row, Symbols, at_least, match_lengths, signals_of
+from codelm.file_words import FILLER, Places
+from codelm.places_model import Floats, Found, Matches, PlacesModel, Symbols, shares, signals_of
 
 LONGEST = 16
 """The longest context that is told from longer ones, in words."""
@@ -29,7 +29,6 @@ EXPERTS = len(DEPTHS) + 2
 SIGNALS = signals_of(LONGEST)
 
 _DEPTHS = np.array(DEPTHS)
-_DEPTHS_UP_TO = [int((length >= _DEPTHS).sum()) for length in range(LONGEST + 1)]
 
 # Places on either side of the cursor that are looked at: nearness counts, and places of one form are many.
 _ABOVE, _BELOW = 2000, 700
@@ -50,53 +49,73 @@ class FormModel(PlacesModel):
         forms: list[int] = self._forms[ids].tolist()
         return forms
 
-    def _look_up(self, context: Symbols) -> Row:
-        places, words, nearness, forms = self._everywhere
-        lengths = self._lengths(forms, places, context)
-        longest = int(lengths.max())
-        weights = self._weights[longest]
-        count = _DEPTHS_UP_TO[longest]
-        # What a place weighs that matches at a length: its share at every depth up to there.
-        by_depth = np.zeros(longest + 1)
-        by_depth[_DEPTHS[:count]] = weights[:count] / at_least(lengths, longest, nearness)[_DEPTHS[:count]]
-        masses = np.bincount(words, nearness * by_depth.cumsum()[lengths], minlength=len(self.places.words)).astype(
-            np.float64, copy=False
-        )
-        last = (lengths == longest).nonzero()[0]
-        np.add.at(masses, words[last], weights[EVEN] / len(last))
-        masses[self.places.sequence[self.places.nearest(places[last])]] += weights[NEAREST]
-        return Row(longest, masses)
+    def _look_up(self, contexts: Symbols) -> Found:
+        matches = self._matches(contexts)
+        weights = self._weights[matches.longest]
+        window = self._window
+        by_depth = np.zeros((len(contexts), LONGEST + 1))
+        by_depth[:, _DEPTHS] = weights[:, : len(DEPTHS)]
+        nearness = self.nearness(matches.places)
+        each = nearness * matches.of_each(shares(by_depth[:, 1:], matches.at_least(LONGEST, nearness)))
+        last = matches.rows[matches.last]
+        each[matches.last] += (weights[:, EVEN] / np.maximum(np.bincount(last, minlength=len(weights)), 1))[last]
+        sequence = self.places.sequence
+        masses = matches.summed(each, sequence[matches.places], len(window.near))
+        masses += weights[:, :1] * window.near
+        rows, nearest = matches.nearest(self.places.gap)
+        masses[rows, sequence[nearest]] += weights[rows, NEAREST]
+        alone = (matches.longest == 0).nonzero()[0]  # all places match at no word
+        masses[alone] += weights[alone, EVEN, None] * window.even
+        masses[alone, window.nearest] += weights[alone, NEAREST]
+        return Found(matches.longest, masses)
 
     def _said(self, context: Symbols, number: int) -> Floats:
         said = np.zeros(EXPERTS)
-        places, words, nearness, forms = self._everywhere
-        lengths = self._lengths(forms, places, context)
-        here = words == number
-        for expert, depth in enumerate(DEPTHS):
-            matching = lengths >= depth
+        matches, window = self._matches(context[None, :]), self._window
+        here = self.places.sequence[matches.places] == number
+        nearness = self.nearness(matches.places)
+        said[0] = window.near[number]
+        for expert, depth in enumerate(DEPTHS[1:], 1):
+            matching = matches.lengths >= depth
             if matching.any():
                 said[expert] = nearness[here & matching].sum() / nearness[matching].sum()
-        last = lengths == lengths.max()
-        said[EVEN] = here[last].mean()
-        said[NEAREST] = self.places.sequence[self.places.nearest(places[last])] == number
+        if len(here):
+            said[EVEN] = here[matches.last].mean()
+            said[NEAREST] = self.places.sequence[matches.nearest(self.places.gap)[1][0]] == number
+        else:
+            said[EVEN], said[NEAREST] = window.even[number], window.nearest == number
         return said
 
-    def _lengths(self, forms: Symbols, places: Ids, context: Symbols) -> Ids:
-        """Return how many words before each place have the forms of the last of the context."""
-        lengths = np.zeros(len(places), np.int64)
-        matching = (forms[places - 1] == context[-1]).nonzero()[0]
-        if len(matching):
-            lengths[matching] = match_lengths(forms, places[matching], context)
-        return lengths
+    def _matches(self, contexts: Symbols) -> Matches:
+        return self.matches(self._window.forms, self._window.begin, self._window.end, contexts)
 
     @cached_property
-    def _everywhere(self) -> tuple[Ids, Symbols, Floats, Symbols]:
-        """All places that are looked at, the numbers of their words, how near they are, and the whole sequence's forms.
-
-        What is no word keeps its sign in place of a form.
-        """
-        sequence = self.places.sequence
+    def _window(self) -> "_Window":
+        """What is looked at."""
+        sequence, gap = self.places.sequence, self.places.gap
         forms = np.where(sequence >= 0, self._forms[self.places.words].take(sequence, mode="clip"), sequence)
-        begin = max(0, self.places.gap - _ABOVE)
-        places = (sequence[begin : self.places.gap + 1 + _BELOW] >= 0).nonzero()[0] + begin
-        return places, sequence[places], self.nearness(places), forms.astype(np.int32)
+        begin, end = max(FILLER + 1, gap - _ABOVE), min(len(sequence), gap + 1 + _BELOW)
+        places = (sequence[begin:end] >= 0).nonzero()[0] + begin
+        words, nearness, count = sequence[places], self.nearness(places), len(self.places.words)
+        return _Window(
+            begin, end, forms.astype(np.int32),
+            near=np.bincount(words, nearness, count) / nearness.sum(),
+            even=np.bincount(words, minlength=count) / len(places),
+            nearest=int(sequence[self.places.nearest(places)]),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Window:
+    """The places around the cursor, from ``begin`` to before ``end``, and what all of them say together.
+
+    ``forms``: those of the whole sequence; what is no word keeps its sign. ``near``, ``even`` (U,): the frequencies of
+    the file's words, weighed by nearness and not; ``nearest``: the number of the nearest word.
+    """
+
+    begin: int
+    end: int
+    forms: Symbols
+    near: Floats
+    even: Floats
+    nearest: int

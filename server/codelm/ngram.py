@@ -19,7 +19,7 @@ A sequence begins with ``[PAD]``, KenLM's ``<s>``, which is never predicted.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +49,7 @@ class NGramState:
     """B contexts: ``nodes`` (B, order) holds in column d the node of the last d words, -1 where it was never seen."""
 
     nodes: Nodes
+    contexts: list[list[Context]] = field(default_factory=list)  # those that were continued, once they were asked for
 
 
 class NGram:
@@ -78,10 +79,12 @@ class NGram:
         """Return the state after a context: ids (T,). Only the last order - 1 of them are looked at."""
         if len(ids) >= self.order - 1:
             state, ids = self._nothing(), ids[len(ids) - (self.order - 1) :]
-        row = np.zeros(1, np.int64)
-        for word in ids:
-            state = self.step(state, row, np.array([word], np.int64))
-        return state
+        nodes = state.nodes[0].tolist()
+        for word in self._known(ids).tolist():
+            nodes = self._longer(nodes, word)
+        read = np.array([nodes], np.int64)
+        read.flags.writeable = False
+        return NGramState(read)
 
     def step(self, state: NGramState, rows: Ids, ids: Ids) -> NGramState:
         """Continue row ``rows[i]`` with ``ids[i]``."""
@@ -102,16 +105,16 @@ class NGram:
             probabilities = self._probability_each(state.nodes, self._known(ids[:, 0]))[:, None]
         else:
             probabilities = np.empty(ids.shape)
-            for row, nodes in enumerate(state.nodes.tolist()):
-                probabilities[row] = self._probabilities_of(nodes, ids[row])
+            for row, contexts in enumerate(self._contexts_of(state)):
+                probabilities[row] = self._probabilities_of(contexts, ids[row])
         with np.errstate(divide="ignore"):
             return np.log(probabilities).astype(np.float32)  # [PAD] alone is -inf
 
     def propose(self, state: NGramState, k: int, allowed: Ids | None = None) -> Ids:
         """Return the K best next ids of each row: (B, K), best first, -1 where there are fewer."""
         best = np.full((len(state.nodes), k), -1, np.int64)
-        for row, nodes in enumerate(state.nodes.tolist()):
-            found = self._best(nodes, k, allowed)
+        for row, contexts in enumerate(self._contexts_of(state)):
+            found = self._best(contexts, k, allowed)
             best[row, : len(found)] = found
         return best
 
@@ -132,6 +135,12 @@ class NGram:
                 if begin < end:
                     return depth
         return 0
+
+    def _contexts_of(self, state: NGramState) -> list[list[Context]]:
+        """Return the contexts of each row."""
+        if len(state.contexts) < len(state.nodes):
+            state.contexts[:] = [self._contexts(nodes) for nodes in state.nodes.tolist()]
+        return state.contexts
 
     def _contexts(self, nodes: list[int]) -> list[Context]:
         """Return the contexts of a row that have any continuations, but the empty one: the longest first."""
@@ -173,9 +182,8 @@ class NGram:
             masses = self.levels[depth].weights_at(slice(begin, end))
         return (1 - self.levels[depth - 1].backoff(node)) / max(float(np.add.reduce(masses)), _TINY)
 
-    def _probabilities_of(self, nodes: list[int], wanted: Ids) -> Probabilities:
-        """Return p(w | h) of ids in any order (C,), for one row of context nodes."""
-        contexts = self._contexts(nodes)
+    def _probabilities_of(self, contexts: Sequence[Context], wanted: Ids) -> Probabilities:
+        """Return p(w | h) of ids in any order (C,), for the contexts of one row."""
         if len(wanted) > _FEW_IDS:
             return self._row(contexts)[self._known(wanted)]
         ordered = wanted.copy()
@@ -263,9 +271,8 @@ class NGram:
 
     # --- the best -----------------------------------------------------------------------------------------
 
-    def _best(self, nodes: list[int], k: int, allowed: Ids | None) -> Ids:
-        """Return at most k best ids for one row, best first."""
-        contexts = self._contexts(nodes)
+    def _best(self, contexts: Sequence[Context], k: int, allowed: Ids | None) -> Ids:
+        """Return at most k best ids for the contexts of one row, best first."""
         candidates: Ids
         if allowed is None:
             if k > self._root_list.ids.shape[1]:

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codelm.file_words import OUTSIDE, START, UNSEEN, Places
+from codelm.file_words import OUTSIDE, START, Places
 from codelm.gate import one_hot
 from codelm.model import Ids, Scores, among
 from codelm.vocabulary import PAD
@@ -21,15 +23,18 @@ _FAR_WEIGHT = 1e-4  # of a place so far away that only the order of many matters
 _LEAST = np.finfo(np.float64).tiny  # anything but zero
 _BEST_KEPT = 256  # words from which the allowed ones are taken
 _FEW_ALLOWED = 4096
-_FEW_PLACES = 64  # places whose whole context is compared at once
+_MOST_PLACES = 4096  # places of one row that are looked at, the nearest ones: enough, and quick in any file
+_FEW_PLACES = 256  # places whose whole context is compared at once
 _DECAY = np.exp(-np.arange(int(NEAR * 20)) / NEAR) + _FAR_WEIGHT
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Row:
-    """What one context finds: the length of its longest match, and the probabilities of the file's words (U,)."""
+class Found:
+    """What B contexts find: the ``lengths`` (B,) of their longest matches, and ``masses`` (B, U), the probabilities of
+    the file's words.
+    """
 
-    length: int
+    lengths: Ids
     masses: Floats
 
 
@@ -38,10 +43,71 @@ class PlacesState:
     """B contexts: ``contexts`` (B, longest), the last word last, as the symbols that a model compares."""
 
     contexts: Symbols
-    found: dict[int, Row] = field(default_factory=dict)  # what was looked up already, by row
+    found: list[Found] = field(default_factory=list)  # what was looked up, once it was asked for
 
 
-class PlacesModel(ABC):
+class MassesModel(ABC):
+    """What gives the words of a file masses that sum to one, for B contexts; other words have no probability."""
+
+    def __init__(self, places: Places, size: int):
+        """Take a file's words and the number of all ids."""
+        self.places, self.size = places, size
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to give anything to."""
+        return self.places.empty
+
+    @abstractmethod
+    def _rows(self, state: Any) -> int:
+        """Return B, of a state."""
+
+    @abstractmethod
+    def _masses(self, state: Any) -> Floats:
+        """Return the masses of the file's words: (B, U), B at least 1."""
+
+    def score(self, state: Any, ids: Ids) -> Scores:
+        """Return the log probabilities of ids (B, C)."""
+        if self.empty:
+            probabilities = np.where(ids == PAD, 0.0, 1 / (self.size - 1))
+        else:
+            numbers = np.array(self.places.numbers_of(ids.ravel().tolist()), np.int64).reshape(ids.shape)
+            masses = self._masses(state)
+            probabilities = masses[np.arange(len(ids))[:, None], np.maximum(numbers, 0)]
+            probabilities[numbers < 0] = 0.0
+        with np.errstate(divide="ignore"):
+            return np.log(probabilities).astype(np.float32)
+
+    def propose(self, state: Any, k: int, allowed: Ids | None = None) -> Ids:
+        """Return the K best next ids of each row: (B, K), -1 where the file has no more."""
+        best = np.full((self._rows(state), k), -1, np.int64)
+        if self.empty:
+            return best
+        words, masses, kept = self.places.words, self._masses(state), k
+        if allowed is not None:
+            if len(allowed) <= _FEW_ALLOWED:
+                numbers = np.array(self.places.numbers_of(allowed.tolist()), np.int64)
+                numbers = numbers[numbers >= 0]
+                words, masses, allowed = words[numbers], masses[:, numbers], None
+            else:
+                kept = max(k, _BEST_KEPT)
+        least = np.full((len(best), 1), _LEAST)
+        if masses.shape[1] > kept:
+            np.maximum(least, np.partition(masses, -kept, axis=1)[:, [-kept]], out=least)
+        rows, numbers = (masses >= least).nonzero()
+        if allowed is not None:
+            listed = among(words[numbers], allowed)
+            rows, numbers = rows[listed], numbers[listed]
+        # By falling probability, then by id: the order must not depend on when a word was learned.
+        found = words[numbers]
+        order = np.lexsort((found, -masses[rows, numbers], rows))
+        ranks = np.arange(len(rows)) - rows.searchsorted(rows)  # sorted, they are what they were
+        among_best = ranks < k
+        best[rows[among_best], ranks[among_best]] = found[order[among_best]]
+        return best
+
+
+class PlacesModel(MassesModel):
     """A file at one moment. Implements ``LanguageModel[PlacesState]``; words that it lacks have no probability."""
 
     longest: int
@@ -53,7 +119,7 @@ class PlacesModel(ABC):
         """Take a file's words, the number of all ids, and weights (longest + 1, experts): a row for each length of
         the longest match.
         """
-        self.places, self.size = places, size
+        super().__init__(places, size)
         self._weights = weights
 
     @abstractmethod
@@ -61,8 +127,8 @@ class PlacesModel(ABC):
         """Return what is compared of words; what is negative and not ``START`` matches nothing."""
 
     @abstractmethod
-    def _look_up(self, context: Symbols) -> Row:
-        """Return what a context finds in a file that is not empty."""
+    def _look_up(self, contexts: Symbols) -> Found:
+        """Return what contexts (B, longest), all different, find in a file that is not empty."""
 
     @abstractmethod
     def _said(self, context: Symbols, number: int) -> Floats:
@@ -88,54 +154,11 @@ class PlacesModel(ABC):
         contexts[:, -1] = self.symbols(ids.tolist())
         return PlacesState(contexts)
 
-    def score(self, state: PlacesState, ids: Ids) -> Scores:
-        """Return the log probabilities of ids (B, C)."""
-        if self.places.empty:
-            probabilities = np.where(ids == PAD, 0.0, 1 / (self.size - 1))
-        else:
-            probabilities = np.empty(ids.shape)
-            for row, wanted in enumerate(ids.tolist()):
-                numbers = np.array(self.places.numbers_of(wanted), np.int64)
-                masses = self._row(state, row).masses
-                probabilities[row] = np.where(numbers >= 0, masses.take(numbers, mode="clip"), 0.0)
-        with np.errstate(divide="ignore"):
-            return np.log(probabilities).astype(np.float32)
-
-    def propose(self, state: PlacesState, k: int, allowed: Ids | None = None) -> Ids:
-        """Return the K best next ids of each row: (B, K), -1 where the file has no more."""
-        best = np.full((len(state.contexts), k), -1, np.int64)
-        if self.places.empty:
-            return best
-        words = self.places.words
-        for row in range(len(best)):
-            masses = self._row(state, row).masses
-            if allowed is not None and len(allowed) <= _FEW_ALLOWED:
-                numbers = np.array(self.places.numbers_of(allowed.tolist()), np.int64)
-                numbers = numbers[numbers >= 0]
-            else:
-                kept = k if allowed is None else max(k, _BEST_KEPT)
-                least = np.partition(masses, -kept)[-kept] if len(masses) > kept else 0.0
-                numbers = (masses >= max(least, _LEAST)).nonzero()[0]
-                if allowed is not None:
-                    numbers = numbers[among(words[numbers], allowed)]
-            numbers = numbers[masses[numbers] > 0]
-            # By falling probability, then by id: the order must not depend on when a word was learned.
-            found = words[numbers[np.lexsort((words[numbers], -masses[numbers]))[:k]]]
-            best[row, : len(found)] = found
-        return best
-
     # --- what a mixture asks besides ----------------------------------------------------------------------
 
     def match_lengths(self, state: PlacesState) -> Ids:
         """Return the length of each row's longest match, -1 where the file is empty: (B,)."""
-        if self.places.empty:
-            return np.full(len(state.contexts), -1, np.int64)
-        return np.array([self._row(state, row).length for row in range(len(state.contexts))], np.int64)
-
-    @property
-    def empty(self) -> bool:
-        """Whether the file has no words."""
-        return self.places.empty
+        return np.full(len(state.contexts), -1, np.int64) if self.places.empty else self._found(state).lengths
 
     def signals(self, state: PlacesState) -> Floats:
         """Return what is known of each row before the answer, (B, ``signals_of(longest)``): the length of its longest
@@ -143,10 +166,10 @@ class PlacesModel(ABC):
         """
         if self.places.empty:
             return np.zeros((len(state.contexts), signals_of(self.longest)))
-        rows = [self._row(state, row) for row in range(len(state.contexts))]
-        size = np.log1p(len(self.places.sequence)) / 10
-        few = np.array([[row.masses.max(), size] for row in rows])
-        return np.concatenate([one_hot(np.array([row.length for row in rows]), self.longest + 1), few], axis=1)
+        found = self._found(state)
+        size = np.full(len(found.lengths), np.log1p(len(self.places.sequence)) / 10)
+        few = np.stack([found.masses.max(axis=1), size], axis=1)
+        return np.concatenate([one_hot(found.lengths, self.longest + 1), few], axis=1)
 
     def experts(self, state: PlacesState, word: int) -> Floats:
         """Return what each expert says of one word, for a state of one row; zero where it says nothing: (experts,)."""
@@ -162,11 +185,40 @@ class PlacesModel(ABC):
         weighed: Floats = _DECAY.take(np.abs(places - self.places.gap), mode="clip")
         return weighed
 
-    def _row(self, state: PlacesState, row: int) -> Row:
-        if row not in state.found:
-            empty = self.places.empty
-            state.found[row] = Row(0, np.zeros(0)) if empty else self._look_up(state.contexts[row])
-        return state.found[row]
+    def matches(self, symbols: Symbols, begin: int, end: int, contexts: Symbols) -> "Matches":
+        """Return the places from ``begin`` to before ``end`` that match contexts at one symbol or more.
+
+        ``symbols`` are those of the file's whole sequence.
+        """
+        hits = np.flatnonzero(symbols[begin - 1 : end - 1] == contexts[:, -1:])
+        rows, places = np.divmod(hits, end - begin)
+        places += begin
+        is_word = self.places.sequence[places] >= 0  # and not the cursor itself
+        places, rows = places[is_word], rows[is_word]
+        if len(places) > _MOST_PLACES:
+            kept = _nearest_ones(places, rows, self.places.gap)
+            places, rows = places[kept], rows[kept]
+        return Matches.of(symbols, places, rows, contexts)
+
+    def _rows(self, state: PlacesState) -> int:
+        return len(state.contexts)
+
+    def _masses(self, state: PlacesState) -> Floats:
+        return self._found(state).masses
+
+    def _found(self, state: PlacesState) -> Found:
+        if not state.found:
+            # Words of one form make the same contexts: what is asked again is looked up once.
+            places: dict[bytes, int] = {}
+            of_row = [places.setdefault(context.tobytes(), len(places)) for context in state.contexts]
+            if len(places) == len(of_row):
+                found = self._look_up(state.contexts)
+            else:
+                firsts = [of_row.index(place) for place in range(len(places))]
+                found = self._look_up(state.contexts[firsts])
+                found = Found(found.lengths[of_row], found.masses[of_row])
+            state.found.append(found)
+        return state.found[0]
 
 
 def signals_of(longest: int) -> int:
@@ -174,29 +226,100 @@ def signals_of(longest: int) -> int:
     return longest + 3
 
 
-def match_lengths(sequence: Symbols, places: Ids, context: Symbols) -> Ids:
-    """Return how many words before each place, at least one, are the last of the context: (N,).
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """The places that match B contexts, N of them: those of the first row first, from the file's beginning on.
 
-    ``places`` (N,) match at one word.
+    ``places`` (N,), ``rows`` (N,): whose they are, ``lengths`` (N,): how many words before each match; ``longest``
+    (B,): the greatest of a row's lengths, 0 where it has no places.
     """
+
+    places: Ids
+    rows: Ids
+    lengths: Ids
+    longest: Ids
+
+    @classmethod
+    def of(cls, symbols: Symbols, places: Ids, rows: Ids, contexts: Symbols) -> "Matches":
+        """Return how long places match that do so at one symbol."""
+        lengths = _lengths(symbols, places, rows, contexts)
+        longest = np.zeros(len(contexts), np.int64)
+        found = np.bincount(rows, minlength=len(contexts)).nonzero()[0]
+        if len(found):
+            longest[found] = np.maximum.reduceat(lengths, rows.searchsorted(found))
+        return cls(places, rows, lengths, longest)
+
+    @cached_property
+    def last(self) -> Ids:
+        """Which of them match at the greatest length."""
+        last: Ids = (self.lengths == self.longest[self.rows]).nonzero()[0]
+        return last
+
+    def at_least(self, deepest: int, weights: Floats | None = None) -> Floats:
+        """Return how many places of each row, or what weights, match at 1, 2 … ``deepest`` at least: (B, deepest)."""
+        cells = self._cells(np.minimum(self.lengths, deepest), deepest)
+        counts = np.bincount(cells, weights, len(self.longest) * (deepest + 1)).reshape(-1, deepest + 1)
+        return counts[:, :0:-1].cumsum(axis=1)[:, ::-1].astype(np.float64)
+
+    def of_each(self, shares: Floats) -> Floats:
+        """Return each place's share by its length: shares (B, deepest + 1) → (N,)."""
+        deepest = shares.shape[1] - 1
+        return shares.ravel().take(self._cells(np.minimum(self.lengths, deepest), deepest))
+
+    def summed(self, each: Floats, numbers: Symbols, count: int) -> Floats:
+        """Return the sum of what ``each`` (N,) has, by row and by the number (N,) of a word: (B, count)."""
+        cells = self.rows * count + numbers
+        return np.bincount(cells, each, len(self.longest) * count).reshape(-1, count).astype(np.float64, copy=False)
+
+    def nearest(self, gap: int) -> tuple[Ids, Ids]:
+        """Return the rows that have places, and of each the last above the gap, or the first below it, of those that
+        match at the greatest length.
+        """
+        places, rows = self.places[self.last], self.rows[self.last]
+        found = self.longest.nonzero()[0]
+        if not len(found):
+            return found, found
+        above_first = np.where(places < gap, places, -places)
+        return found, np.abs(np.maximum.reduceat(above_first, rows.searchsorted(found)))
+
+    def _cells(self, lengths: Ids, deepest: int) -> Ids:
+        return self.rows * (deepest + 1) + lengths
+
+
+def shares(weights: Floats, at_least: Floats) -> Floats:
+    """Return what one place weighs that matches at 0, 1 … D words, where the places that match at 1, 2 … D, or their
+    weights, ``at_least`` (B, D), divide ``weights`` (B, D) among them: (B, D + 1).
+    """
+    each = np.zeros((len(weights), weights.shape[1] + 1))
+    np.divide(weights, at_least, out=each[:, 1:], where=at_least > 0)
+    return each.cumsum(axis=1)
+
+
+def _nearest_ones(places: Ids, rows: Ids, gap: int) -> NDArray[np.bool_]:
+    """Return which places (N,) are among the nearest to the gap of their rows: three above it for one below."""
+    kept = np.ones(len(places), bool)
+    for row in (np.bincount(rows) > _MOST_PLACES).nonzero()[0]:
+        begin, end = rows.searchsorted((row, row + 1)).tolist()
+        middle = int(places[begin:end].searchsorted(gap))
+        first = begin + min(max(0, middle - _MOST_PLACES * 3 // 4), end - begin - _MOST_PLACES)
+        kept[begin:first] = False
+        kept[first + _MOST_PLACES : end] = False
+    return kept
+
+
+def _lengths(symbols: Symbols, places: Ids, rows: Ids, contexts: Symbols) -> Ids:
+    """Return how many symbols before each place, at least one, are the last of its row's context: (N,)."""
+    width = contexts.shape[1]
     lengths = np.ones(len(places), np.int64)
     alive = np.arange(len(places))
-    symbols = context[-2::-1].tolist()
-    for depth, symbol in enumerate(symbols, 2):
-        if len(alive) <= _FEW_PLACES or (symbol < 0 and symbol != START):
-            break
-        alive = alive[sequence[places[alive] - depth] == symbol]
+    depth = 2
+    while depth <= width and len(alive) > _FEW_PLACES:
+        kept = symbols[places - depth] == contexts[:, -depth].take(rows)
+        alive, places, rows = alive[kept], places[kept], rows[kept]
         lengths[alive] = depth
-    else:
-        return lengths
-    if len(alive):  # the rest of the context at once
-        rest = np.array(symbols[depth - 2 :], np.int32)
-        rest[(rest < 0) & (rest != START)] = UNSEEN  # which no sequence holds
-        before = sequence[places[alive][:, None] - np.arange(depth, depth + len(rest))]
+        depth += 1
+    if depth <= width and len(alive):  # the rest of the contexts at once
+        rest = contexts[:, width - depth :: -1][rows]
+        before = symbols[places[:, None] - np.arange(depth, width + 1)]
         lengths[alive] += np.logical_and.accumulate(before == rest, axis=1).sum(axis=1)
     return lengths
-
-
-def at_least(lengths: Ids, longest: int, weights: Floats | None = None) -> Floats:
-    """Return how many lengths, or what weights, are at least 0, 1 … ``longest``: (longest + 1,)."""
-    return np.bincount(lengths, weights, minlength=longest + 1)[::-1].cumsum()[::-1].astype(np.float64)

@@ -119,6 +119,11 @@ class Learner:
         if self._changed:
             self._change_at = min(now + SETTLED, self._changed_since + LATEST)
 
+    def is_owed(self) -> bool:
+        """Return whether a completion may have left something to ``completed``. Any thread may ask."""
+        importable = self._importable
+        return importable is not None and (importable.has_pending or self._keep_importable_at == math.inf)
+
     def completed(self) -> None:
         """See to what the completer left to be read; ``due`` finds it."""
         if self._importable is not None and self._keep_importable_at == math.inf:

@@ -70,6 +70,7 @@ class Learning:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._learner: Learner | None = None  # the thread's, once it runs
         self._open_files: tuple[str, ...] = ()
         self._wanted: Wanted | None = None
         self._looked = time.monotonic()
@@ -103,7 +104,8 @@ class Learning:
         """Go on with what completions left to be read, and look for changes if nobody tells of them."""
         now = time.monotonic()
         if self.is_told_of_changes or now - self._looked < LOOK_AGAIN:
-            self._tell(lambda learner: learner.completed())
+            if self._learner is not None and self._learner.is_owed():  # else the thread sleeps on
+                self._tell(lambda learner: learner.completed())
         else:
             self._looked = now
             self._tell(lambda learner: learner.list_again())
@@ -151,7 +153,7 @@ class Learning:
             from codelm.lsp.learner import Learner
 
             sys.setswitchinterval(SWITCH)
-            learner = Learner(self._gate, self._surroundings, self._stopping.is_set)
+            learner = self._learner = Learner(self._gate, self._surroundings, self._stopping.is_set)
             while not self._stopping.is_set():
                 self._step(learner)
         except Exception as error:  # noqa: BLE001 - a thread's exception would be printed with its source lines

@@ -6,18 +6,25 @@
 - An internal error is answered without its text: that may quote the user's source, and editors log answers.
 """
 
+import json
 from typing import Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
 
 class Protocol(LanguageServerProtocol):
     """pygls's protocol with the differences that the module's head lists."""
 
-    def structure_message(self, data: dict[str, Any]) -> Any:
+    def handle(self, body: bytes) -> None:
+        """Handle a message as it came. Raises what pygls raises for one that cannot be handled, and ``ValueError``."""
+        self.handle_message(self.structure_message(json.loads(body)))
+
+    def structure_message(self, data: Any) -> Any:
         """Return the message that some JSON is; answer a request that is none, and raise as pygls does."""
+        if not isinstance(data, dict):
+            raise JsonRpcInvalidRequest
         try:
             return super().structure_message(data)
         except JsonRpcException as error:

@@ -53,7 +53,9 @@ def load(model: str) -> Completing:
     from codelm import checkpoint
     from codelm.completer import Completer
 
-    return Completer(checkpoint.load(checkpoint.find(model)))
+    completer = Completer(checkpoint.load(checkpoint.find(model)))
+    completer.warm_up()
+    return completer
 
 
 class Server(LanguageServer):

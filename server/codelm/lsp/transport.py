@@ -6,16 +6,16 @@ The process ends with status 0 after ``shutdown``, else with 1; so it does when 
 import asyncio
 import logging
 import os
+import re
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from io import FileIO
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from pygls.io_ import run_async
+from pygls.exceptions import JsonRpcException
 
 from codelm.errors import UsageError
 from codelm.lsp.log import LOG, where
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 PATIENCE = 1.0
 """Seconds that the end waits for a thread before it goes without it."""
 
+_CHUNK = 1 << 16  # bytes that are read at once, at most
+_HEADER_END = b"\r\n\r\n"
+_LENGTH = re.compile(rb"^Content-Length: *(\d+)\r$", re.MULTILINE | re.IGNORECASE)
+
 
 def serve_stdio(server: Server) -> int:
     """Serve the client at standard input and output; return the exit status.
@@ -34,7 +38,7 @@ def serve_stdio(server: Server) -> int:
     From here on what others print goes to standard error, and what they read is empty: a stray ``print``, or
     a child process, would otherwise break the stream of messages.
     """
-    requests, answers = os.fdopen(os.dup(0), "rb"), FileIO(os.dup(1), "wb")
+    requests, answers = FileIO(os.dup(0), "rb"), FileIO(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.dup2(2 if sys.stderr else nowhere, 1)
@@ -67,21 +71,23 @@ def _run(server: Server, session: Awaitable[None]) -> int:
     return status
 
 
-async def _stdio(server: Server, requests: BinaryIO, answers: FileIO) -> None:
-    # A thread of our own: reading blocks, and no other work may wait behind it.
-    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="codelm-stdin")
+async def _stdio(server: Server, requests: FileIO, answers: FileIO) -> None:
+    # A thread of our own: reading blocks, and no other work may wait behind it. Nor does the end of the process.
     loop = asyncio.get_running_loop()
-    try:
-        await _serve(
-            server,
-            _Reader(
-                lambda: loop.run_in_executor(thread, requests.readline),
-                lambda size: loop.run_in_executor(thread, requests.read, size),
-            ),
-            _StreamWriter(answers, server.stopped),
-        )
-    finally:
-        thread.shutdown(wait=False)
+    received: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def read() -> None:
+        data = b"begin"
+        with suppress(RuntimeError):  # the loop is closed: the session ended
+            while data:
+                try:
+                    data = requests.read(_CHUNK)
+                except OSError:
+                    data = b""
+                loop.call_soon_threadsafe(received.put_nowait, data)
+
+    threading.Thread(target=read, name="codelm-stdin", daemon=True).start()
+    await _serve(server, received.get, _StreamWriter(answers, server.stopped))
 
 
 async def _tcp(server: Server, host: str, port: int) -> None:
@@ -105,7 +111,7 @@ async def _tcp(server: Server, host: str, port: int) -> None:
     reader, writer = await connected
     listener.close()
     try:
-        await _serve(server, _Reader(reader.readline, reader.readexactly), writer)
+        await _serve(server, lambda: _received(reader), writer)
     finally:
         writer.close()
         # Until the last answers are sent, or the client turns out to be gone.
@@ -113,40 +119,44 @@ async def _tcp(server: Server, host: str, port: int) -> None:
             await asyncio.wait_for(writer.wait_closed(), PATIENCE)
 
 
-async def _serve(server: Server, reader: "_Reader", writer: "AsyncWriter | Writer") -> None:
+async def _received(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(_CHUNK)
+    except OSError:
+        return b""
+
+
+async def _serve(server: Server, receive: Callable[[], Awaitable[bytes]], writer: "AsyncWriter | Writer") -> None:
+    """Handle what is received, in the order that it comes in, until there is no more: empty bytes."""
     server.protocol.set_writer(writer)
-    await run_async(
-        stop_event=server.stopped,
-        reader=reader,
-        protocol=server.protocol,
-        error_handler=server.report_server_error,
-    )
+    buffer = bytearray()
+    while not server.stopped.is_set() and (data := await receive()):
+        buffer += data
+        for body in messages(buffer):
+            try:
+                server.protocol.handle(body)
+            except Exception as error:  # noqa: BLE001 - one message that cannot be handled is not the last
+                server.report_server_error(error, JsonRpcException)
+            # The handler runs up to its first ``await`` before the next message is handled: it takes its snapshot
+            # there, and several messages may be there at once, a change right after a request.
+            await asyncio.sleep(0)
+            if server.stopped.is_set():
+                break
     LOG.info("the client said goodbye" if server.stopped.is_set() else "the client is gone")
 
 
-class _Reader:
-    """Reads for pygls: empty bytes at the end, however it comes.
-
-    Before each message it lets the handlers of the last one run up to their first ``await``: they take their
-    snapshots there, and on a socket several messages may be there at once, a change right after a request.
-    """
-
-    def __init__(self, readline: Callable[[], Awaitable[bytes]], read: Callable[[int], Awaitable[bytes]]) -> None:
-        self._readline = readline
-        self._read = read
-
-    async def readline(self) -> bytes:
-        await asyncio.sleep(0)
-        try:
-            return await self._readline()
-        except OSError:
-            return b""
-
-    async def readexactly(self, size: int) -> bytes:
-        try:
-            return await self._read(size)
-        except (OSError, asyncio.IncompleteReadError):
-            return b""
+def messages(buffer: bytearray) -> Iterator[bytes]:
+    """Take the whole messages from the beginning of what was received; yield their bodies."""
+    while (end := buffer.find(_HEADER_END)) >= 0:
+        length = _LENGTH.search(buffer, 0, end + 2)
+        begin = end + len(_HEADER_END)
+        size = int(length[1]) if length else 0
+        if len(buffer) < begin + size:
+            return
+        body = bytes(buffer[begin : begin + size])
+        del buffer[: begin + size]
+        if length:
+            yield body
 
 
 class _StreamWriter:
