@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from codelm.errors import Cancelled
 from codelm.lsp.gate import Gate
 from codelm.lsp.log import LOG, where
+from codelm.lsp.turns import fulfil
 from codelm.lsp.worker import Completing
 
 if TYPE_CHECKING:
@@ -115,15 +116,7 @@ class Learning:
     async def do(self, job: Callable[["Learner"], T]) -> T:
         """Do something on the thread; return what it returns, or raise what it raises."""
         answer: Future[T] = Future()
-
-        def fulfil(learner: "Learner") -> None:
-            if answer.set_running_or_notify_cancel():
-                try:
-                    answer.set_result(job(learner))
-                except BaseException as error:  # noqa: BLE001 - whoever waits for the answer handles it
-                    answer.set_exception(error)
-
-        self._do(fulfil)
+        self._do(lambda learner: fulfil(answer, lambda: job(learner)))
         return await asyncio.wrap_future(answer)
 
     def stop(self) -> None:
