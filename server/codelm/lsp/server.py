@@ -365,4 +365,5 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
     finally:
         ls.learning.completed()
     known = get_capability(ls.client_capabilities, "text_document.completion.completion_item_kind.value_set", None)
-    return to_completion_list(completions, document.lines, cursor, encoding, known or FIRST_KINDS)
+    details = ls.client_can("text_document.completion.completion_item.label_details_support")
+    return to_completion_list(completions, document.lines, cursor, encoding, known or FIRST_KINDS, details=details)
