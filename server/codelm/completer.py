@@ -16,7 +16,7 @@ from codelm.beam import Hypothesis, never
 from codelm.buffer import scan
 from codelm.candidates import Candidates, Finder
 from codelm.checkpoint import Checkpoint, default_weights
-from codelm.completion import Completion, CompletionKind, Completions, Snapshot
+from codelm.completion import Completion, CompletionKind, Completions, Selected, Snapshot, Suggestions
 from codelm.errors import Cancelled
 from codelm.file_cache import FileModel
 from codelm.file_words import FILLER
@@ -99,6 +99,35 @@ class Completer:
         self._files: dict[str, OpenFile] = {}
         self._others: tuple[LearnedWorkspace | None, str, WorkspaceModel | None] = None, "", None
         self.workspace = None
+
+    # MERGE: opened, open_network, idle and suggest are here for their types alone; the real ones take their places.
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """Note that a document was opened."""
+
+    def open_network(self, device: str) -> str:  # noqa: ARG002
+        """Open the model's network on a device; return what the user should know of it."""
+        return ""
+
+    def idle(self, cancelled: Callable[[], bool]) -> bool:  # noqa: ARG002
+        """Do a little of what is due; return whether there is more."""
+        return False
+
+    def suggest(
+        self,
+        snapshot: Snapshot,  # noqa: ARG002
+        offset: int,  # noqa: ARG002
+        *,
+        limit: int,  # noqa: ARG002
+        selected: Selected | None = None,  # noqa: ARG002
+        least: float = 0.0,  # noqa: ARG002
+        deadline: float = math.inf,  # noqa: ARG002
+        cancelled: Callable[[], bool] = never,  # noqa: ARG002
+    ) -> Suggestions:
+        """Return how the line at ``offset`` may go on."""
+        return Suggestions(())
+
+    # MERGE: the end.
 
     def close(self, uri: str) -> None:
         """Forget an open document."""

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from codelm.errors import Cancelled
+from codelm.lsp.completing import Completing
 from codelm.lsp.gate import Gate
 from codelm.lsp.log import LOG, where
 from codelm.lsp.turns import fulfil
-from codelm.lsp.worker import Completing
 
 if TYPE_CHECKING:
     from codelm.lsp.learner import Learner
