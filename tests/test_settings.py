@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codelm.settings import CompletionSettings, Settings, WorkspaceSettings, merge, parse
+from codelm.settings import CompletionSettings, InlineSettings, Settings, WorkspaceSettings, merge, parse
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -14,7 +14,10 @@ JSON = st.recursive(
     max_leaves=10,
 )
 NAMES = st.sampled_from(
-    ["enabled", "model", "completion", "maxItems", "deadline", "multiToken", "workspace", "trace", "x\n"]
+    [
+        *"enabled model device completion inline maxItems deadline multiToken confidence midLine".split(),
+        *("workspace", "trace", "x\n"),
+    ]
 )
 
 
@@ -29,14 +32,29 @@ def test_every_setting_can_be_set():
         "model": "~/models/mine",
         "interpreter": "~/envs/mine/bin/python",
         "workspace": {"enabled": False},
+        "device": "cuda",
         "completion": {"enabled": False, "maxItems": 7, "deadline": 300, "multiToken": False},
+        "inline": {
+            "enabled": False,
+            "maxItems": 1,
+            "deadline": 80,
+            "delay": 200,
+            "confidence": 60,
+            "midLine": False,
+            "newLine": False,
+        },
     }
     completion = CompletionSettings(enabled=False, max_items=7, deadline=300, multi_token=False)
+    inline = InlineSettings(
+        enabled=False, max_items=1, deadline=80, delay=200, confidence=60, mid_line=False, new_line=False
+    )
     expected = Settings(
         enabled=False,
         model="~/models/mine",
         interpreter="~/envs/mine/bin/python",
+        device="cuda",
         completion=completion,
+        inline=inline,
         workspace=WorkspaceSettings(enabled=False),
     )
     assert parse(raw) == (expected, [])
@@ -74,6 +92,19 @@ def test_every_setting_can_be_set():
         ({"workspace": {"enabled": 1}}, "codelm.workspace.enabled is 1; expected true or false, so true is used"),
         ({"interpreter": 3}, 'codelm.interpreter is 3; expected a string, so "" is used'),
         ({"workspace": "off"}, 'codelm.workspace is "off"; expected an object of settings'),
+        (
+            {"device": "gpu"},
+            'codelm.device is "gpu"; expected one of "auto", "cpu", "cuda", "mps", so "auto" is used',
+        ),
+        ({"device": 0}, 'codelm.device is 0; expected one of "auto", "cpu", "cuda", "mps", so "auto" is used'),
+        (
+            {"inline": {"confidence": 101}},
+            "codelm.inline.confidence is 101; expected a whole number from 0 to 100, so 30 is used",
+        ),
+        (
+            {"inline": {"midline": True}},
+            "codelm.inline.midline is no setting of codelm; did you mean codelm.inline.midLine?",
+        ),
         ({"zzz": 1}, "codelm.zzz is no setting of codelm"),
         ("on", 'codelm is "on"; expected an object of settings'),
     ],

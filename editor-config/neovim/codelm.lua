@@ -6,7 +6,8 @@
 --
 --   vim.lsp.config("codelm", { settings = { codelm = { completion = { maxItems = 10 } } } })
 --
--- No key is mapped. <C-n> and <C-p> go through the menu, <C-y> accepts, <C-e> dismisses.
+-- No key is mapped. <C-n> and <C-p> go through the menu, <C-y> accepts, <C-e> dismisses. Neovim 0.12 also shows ghost
+-- text; README.md says how to give it a key.
 
 local PAUSE = 30 -- milliseconds without a key before codelm is asked
 
@@ -103,6 +104,9 @@ return {
   on_attach = function(client, bufnr)
     vim.lsp.completion.enable(true, client.id, bufnr, { convert = whole_text })
     follow_typing(client, bufnr)
+    if vim.lsp.inline_completion then -- since Neovim 0.12
+      vim.lsp.inline_completion.enable(true, { client_id = client.id }) -- of codelm alone
+    end
     add_commands(client, bufnr)
     -- Nothing gets into the text unasked. This holds for Python files only; your own choice goes first.
     if not (vim.o.completeopt:find("noselect") or vim.o.completeopt:find("noinsert")) then

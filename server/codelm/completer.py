@@ -15,7 +15,7 @@ from codelm.beam import Hypothesis, never
 from codelm.buffer import scan
 from codelm.candidates import Candidates, Finder
 from codelm.checkpoint import Checkpoint
-from codelm.completion import Completion, CompletionKind, Completions, Snapshot, Source
+from codelm.completion import Completion, CompletionKind, Completions, Selected, Snapshot, Source, Suggestions
 from codelm.errors import Cancelled
 from codelm.fstring import open_field
 from codelm.grammar import Expected
@@ -111,6 +111,20 @@ class Completer:
     def opened(self, snapshot: Snapshot) -> None:
         """Have a document that was opened read between completions."""
         self.knowledge.opened(snapshot)
+
+    def suggest(
+        self,
+        snapshot: Snapshot,  # noqa: ARG002
+        offset: int,  # noqa: ARG002
+        *,
+        limit: int,  # noqa: ARG002
+        selected: Selected | None = None,  # noqa: ARG002
+        least: float = 0.0,  # noqa: ARG002
+        deadline: float = math.inf,  # noqa: ARG002
+        cancelled: Callable[[], bool] = never,  # noqa: ARG002
+    ) -> Suggestions:
+        """Return how the line at ``offset`` may go on."""
+        return Suggestions(())
 
     def close(self, uri: str) -> None:
         """Forget an open document."""

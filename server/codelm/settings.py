@@ -19,6 +19,26 @@ class Between(NamedTuple):
     least: int
     most: int
 
+    def allows(self, value: int) -> bool:
+        """Whether a number is in the range."""
+        return self.least <= value <= self.most
+
+    def __str__(self) -> str:
+        return f"a whole number from {self.least} to {self.most}"
+
+
+class OneOf(NamedTuple):
+    """The values that a string may have."""
+
+    choices: tuple[str, ...]
+
+    def allows(self, value: str) -> bool:
+        """Whether a string is among them."""
+        return value in self.choices
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join(map(json.dumps, self.choices))
+
 
 @dataclass(frozen=True, slots=True)
 class CompletionSettings:
@@ -35,6 +55,32 @@ class CompletionSettings:
 
     multi_token: bool = True
     """Whether the list also holds items of several tokens, such as ``self.name = name``."""
+
+
+@dataclass(frozen=True, slots=True)
+class InlineSettings:
+    """Ghost text: how the line at the cursor may go on, shown in grey (``codelm.inline``)."""
+
+    enabled: bool = True
+    """Whether there is ghost text at all."""
+
+    max_items: Annotated[int, Between(1, 10)] = 3
+    """How many suggestions there are to choose from at most."""
+
+    deadline: Annotated[int, Between(10, 10_000)] = 300
+    """Milliseconds after which an answer is sent with what has been found so far."""
+
+    delay: Annotated[int, Between(0, 2_000)] = 0
+    """Milliseconds without a key before anything is suggested unasked."""
+
+    confidence: Annotated[int, Between(0, 100)] = 30
+    """The least probability, in percent, of a suggestion that is shown unasked."""
+
+    mid_line: bool = True
+    """Whether something is suggested unasked where more than closing brackets and quotes follows on the line."""
+
+    new_line: bool = True
+    """Whether a whole statement is suggested unasked on an empty line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +104,14 @@ class Settings:
     interpreter: str = ""
     """The Python that the workspace runs with, or its environment's folder; empty: the workspace's own environment."""
 
+    device: Annotated[str, OneOf(("auto", "cpu", "cuda", "mps"))] = "auto"
+    """What the network runs on; "auto" is the processor."""
+
     completion: CompletionSettings = CompletionSettings()
     """The list of completions."""
+
+    inline: InlineSettings = InlineSettings()
+    """Ghost text."""
 
     workspace: WorkspaceSettings = WorkspaceSettings()
     """What is learned."""
@@ -124,16 +176,16 @@ def _value(expected: Any, raw: object, default: Any, path: str, problems: list[s
     # Lua and Lisp clients may write a whole number as 20.0.
     value = int(raw) if kind is int and isinstance(raw, float) and raw.is_integer() else raw
     # True is an int in Python, but nobody means a number by it.
-    if type(value) is kind and (limits is None or limits.least <= value <= limits.most):
+    if type(value) is kind and (limits is None or limits.allows(value)):
         return value
     wanted = _wanted(kind, limits)
     problems.append(f"{path} is {_shown(raw)}; expected {wanted}, so {_shown(default)} is used")
     return default
 
 
-def _wanted(kind: type, limits: Between | None) -> str:
+def _wanted(kind: type, limits: Between | OneOf | None) -> str:
     if limits is not None:
-        return f"a whole number from {limits.least} to {limits.most}"
+        return str(limits)
     return {bool: "true or false", str: "a string", int: "a whole number"}[kind]
 
 

@@ -18,6 +18,8 @@ PATIENCE = 60
 
 FAKE_SERVER = Path(__file__).with_name("fake_server.py")
 URI = "file:///project/main.py"
+INVOKED, AUTOMATIC = 1, 2
+"""How ghost text is asked for: by the user, by the editor."""
 
 
 Message = dict[str, Any]
@@ -116,6 +118,18 @@ class Editor:
         self.send(request)
         return (await asyncio.wait_for(answer, PATIENCE))["result"]
 
+    def suggesting(self, line: int, character: int, uri: str = URI, kind: int = AUTOMATIC, selected: Any = None):
+        """Return a request for ghost text, not sent yet, and its answer."""
+        context = {"triggerKind": kind, **({"selectedCompletionInfo": selected} if selected else {})}
+        where = {"textDocument": {"uri": uri}, "position": {"line": line, "character": character}}
+        return self.asking("textDocument/inlineCompletion", {**where, "context": context})
+
+    async def suggest(self, line: int, character: int, **options: Any) -> list[Message]:
+        """Ask for ghost text; return the items."""
+        request, answer = self.suggesting(line, character, **options)
+        self.send(request)
+        return (await asyncio.wait_for(answer, PATIENCE))["result"]["items"]
+
     async def end(self) -> int:
         """Say goodbye as one should; return the exit status."""
         await self.ask("shutdown")
@@ -190,9 +204,11 @@ class Editor:
         }
 
     @staticmethod
-    def given(completions: Message) -> Message:
-        """Return what the fake completer was given, as its last item tells."""
-        return json.loads(completions["items"][-1]["textEdit"]["newText"])
+    def given(answer: Message | list[Message]) -> Message:
+        """Return what the fake completer was given, as the last item of a list or of ghost text tells."""
+        if isinstance(answer, list):
+            return json.loads(answer[-1]["insertText"])
+        return json.loads(answer["items"][-1]["textEdit"]["newText"])
 
 
 @pytest_asyncio.fixture

@@ -9,10 +9,18 @@ error, one ``event: ...`` a line, with the version of the document:
 - ``print`` prints where a server must not;
 - anything else is completed at once, with items that tell what the completer was given.
 
+A line is suggested in the same way; besides
+
+- ``again`` works until it is cancelled once, and is suggested at once when it is asked for again.
+
+A document that begins with ``read N`` is read in N steps while nothing else is to be done; ``read -1`` never ends, and
+each of its steps only when it is cancelled.
+
 What it learned from a workspace it proposes too: all words of its files that begin as the typed one.
 
 A model is named ``wait:FILE`` (it loads when FILE is there), ``broken``, ``crash`` or anything else (it loads
-at once).
+at once). Its network opens at once too; that of ``network:FILE`` when FILE is there, and that of ``no network`` raises
+an exception. There is none for the device ``cuda``, and on ``mps`` it is broken.
 """
 
 import json
@@ -22,7 +30,7 @@ import sys
 import time
 from pathlib import Path
 
-from codelm.completion import Completion, CompletionKind, Completions, Snapshot
+from codelm.completion import Completion, CompletionKind, Completions, Snapshot, Source, Suggestion, Suggestions
 from codelm.errors import Cancelled, CheckpointError
 from codelm.lsp import log, transport
 from codelm.lsp.server import Server
@@ -42,6 +50,8 @@ class FakeCompleter:
         self.model = model
         self.workspace: tuple[str, ...] | None = None
         self.importable = None
+        self.to_read: int | None = None
+        self.asked_before = False
 
     def learned(self, index) -> tuple[str, ...]:
         return index.lexicon
@@ -53,14 +63,39 @@ class FakeCompleter:
     def close(self, uri: str) -> None:
         tell("closed", uri)
 
+    def opened(self, snapshot: Snapshot) -> None:
+        if snapshot.text.startswith("read "):
+            tell("opened", snapshot.version)
+            self.to_read = int(snapshot.text.split()[1])
+
+    def idle(self, cancelled) -> bool:
+        if self.to_read is None:
+            return False
+        tell("reading", self.to_read)
+        if self.to_read < 0:
+            work_until(cancelled)
+            raise Cancelled
+        self.to_read = max(0, self.to_read - 1)
+        return self.to_read > 0
+
+    def open_network(self, device: str) -> str:
+        kind, _, file = self.model.partition(":")
+        if "network" in kind or device != "auto":
+            tell("opening", device)
+        if file and kind == "network":
+            work_until(Path(file).exists)
+        if kind == "no network":
+            raise RuntimeError("secret words")
+        if device == "mps":
+            raise CheckpointError("core.onnx is broken")
+        return "there is no cuda here, so the network runs on the CPU" if device == "cuda" else ""
+
     def complete(self, snapshot: Snapshot, offset: int, *, limit, multi_token, deadline, cancelled) -> Completions:
-        before = snapshot.text[:offset].splitlines()[-1] if offset else ""
-        word = before.split(" ")[-1]
+        word = word_before(snapshot, offset)
         tell("started", snapshot.version)
         match word:
             case "slow":
-                while not cancelled():
-                    time.sleep(TICK)
+                work_until(cancelled)
                 tell("stopped", snapshot.version)
                 raise Cancelled
             case "stuck":
@@ -73,30 +108,57 @@ class FakeCompleter:
                 os.write(1, b"stray\n")
                 subprocess.run(["echo", "stray"], check=True)
                 tell("read", sys.stdin.readline())
-        given = {
+        given = self.given(snapshot, offset, limit, deadline, multi_token=multi_token)
+        learned = [known for known in self.workspace or () if word and known.startswith(word) and known != word]
+        items = (word.upper() + "_DONE", *learned, json.dumps(given))
+        return Completions(
+            tuple(Completion(item, CompletionKind.VARIABLE, 0.5, Source.FILE) for item in items),
+            start=offset - len(word),
+            complete=True,
+        )
+
+    def suggest(self, snapshot: Snapshot, offset: int, *, limit, selected, least, deadline, cancelled) -> Suggestions:
+        word = word_before(snapshot, offset)
+        tell("suggesting", snapshot.version)
+        asked_before, self.asked_before = self.asked_before, True
+        if word == "slow" or (word == "again" and not asked_before):
+            work_until(cancelled)
+            tell("gave up", snapshot.version)
+            raise Cancelled
+        if word == "crash":
+            raise KeyError(snapshot.text)
+        start = selected.start if selected else offset - len(word)
+        given = self.given(snapshot, offset, limit, deadline, selected=selected and selected.text, least=least)
+        behind = snapshot.text[offset : offset + 1].strip()
+        texts = [f"{selected.text if selected else word}_LINE{behind}", json.dumps(given)]
+        return Suggestions(tuple(Suggestion(text, start, offset + len(behind), 0.5) for text in texts))
+
+    def given(self, snapshot: Snapshot, offset: int, limit: int, deadline: float, **others) -> dict[str, object]:
+        return {
             "text": snapshot.text,
             "offset": offset,
             "version": snapshot.version,
             "path": snapshot.path,
             "model": self.model,
             "limit": limit,
-            "multi_token": multi_token,
             "milliseconds": round((deadline - time.monotonic()) * 1000, -2),
+            **others,
         }
-        learned = [known for known in self.workspace or () if word and known.startswith(word) and known != word]
-        items = (word.upper() + "_DONE", *learned, json.dumps(given))
-        return Completions(
-            tuple(Completion(item, CompletionKind.VARIABLE, 0.5) for item in items),
-            start=offset - len(word),
-            complete=True,
-        )
+
+
+def word_before(snapshot: Snapshot, offset: int) -> str:
+    return snapshot.text[:offset].rpartition("\n")[2].split(" ")[-1]
+
+
+def work_until(condition) -> None:
+    while not condition():
+        time.sleep(TICK)
 
 
 def load(model: str) -> FakeCompleter:
     tell("loading", model)
     if model.startswith("wait:"):
-        while not Path(model.removeprefix("wait:")).exists():
-            time.sleep(TICK)
+        work_until(Path(model.removeprefix("wait:")).exists)
     if model == "broken":
         raise CheckpointError("broken/manifest.json: not a codelm checkpoint")
     if model == "crash":

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
-from codelm.completion import Completion, CompletionKind, Completions
+from codelm.completion import Completion, CompletionKind, Completions, Source
 from codelm.lsp.convert import FIRST_KINDS, ask_again, nothing, to_completion_list, to_offset, to_position
 from codelm.lsp.lines import Encoding, Lines
 
@@ -168,6 +168,25 @@ def test_every_kind_has_an_icon_that_every_client_knows(kind):
     [old] = to_completion_list(completions, Lines.of(""), 0, Encoding.UTF8, FIRST_KINDS).items
     assert old.kind in FIRST_KINDS
     assert new.kind.name == {"LINE": "Text"}.get(kind.name, kind.name.capitalize())
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        (Source.FILE, "file"),
+        (Source.PROJECT, "project"),
+        (Source.NAMES, "names"),
+        (Source.NETWORK, "network"),
+        (Source.BASE, None),
+    ],
+)
+def test_an_item_says_where_it_comes_from_to_editors_that_show_it(source, shown):
+    completions = Completions((Completion("x", CompletionKind.VARIABLE, 0.5, source),), 0, complete=True)
+    [plain] = to_completion_list(completions, Lines.of(""), 0, Encoding.UTF8).items
+    [item] = to_completion_list(completions, Lines.of(""), 0, Encoding.UTF8, details=True).items
+    assert plain.label_details is None
+    assert item.label_details == (shown and types.CompletionItemLabelDetails(description=shown))
+    assert item.label == plain.label == "x"
 
 
 @pytest.mark.parametrize("start", [0, 4])

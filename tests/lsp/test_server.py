@@ -116,6 +116,15 @@ async def test_without_a_choice_positions_are_utf_16_and_lone_surrogates_are_tex
     assert (given["text"], given["offset"]) == ("🐍'\ud83d' wo", 7)
 
 
+async def test_items_say_where_they_come_from_to_editors_that_show_it(start):
+    shows = {"textDocument": {"completion": {"completionItem": {"labelDetailsSupport": True}}}}
+    for capabilities, details in ((shows, {"description": "file"}), ({}, None)):
+        editor = await start()
+        await editor.initialize(capabilities=capabilities)
+        editor.send(editor.opening("wo"))
+        assert (await editor.complete(0, 2))["items"][0].get("labelDetails") == details
+
+
 # Requests that are out of date.
 
 

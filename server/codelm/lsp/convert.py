@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from lsprotocol import types
 
-from codelm.completion import Completion, CompletionKind, Completions
+from codelm.completion import Completion, CompletionKind, Completions, Source
 from codelm.lsp.lines import Encoding, Lines
 
 _KINDS = {
@@ -21,6 +21,11 @@ _KINDS = {
     CompletionKind.LINE: types.CompletionItemKind.Text,
 }
 
+# What the list shows beside an item; of the model itself nothing, for most items come from it in the end.
+_SOURCES: dict[Source, types.CompletionItemLabelDetails] = {
+    source: types.CompletionItemLabelDetails(description=source.value) for source in Source if source is not Source.BASE
+}
+
 FIRST_KINDS = frozenset(kind for kind in types.CompletionItemKind if kind <= types.CompletionItemKind.Reference)
 """The kinds that a client knows which doesn't say which ones it knows."""
 
@@ -34,6 +39,11 @@ def to_position(lines: Lines, offset: int, encoding: Encoding) -> types.Position
     """Return the position of an offset in characters."""
     line, character = lines.place(offset, encoding)
     return types.Position(line, character)
+
+
+def to_range(lines: Lines, start: int, end: int, encoding: Encoding) -> types.Range:
+    """Return the range between two offsets in characters."""
+    return types.Range(to_position(lines, start, encoding), to_position(lines, end, encoding))
 
 
 def nothing() -> types.CompletionList:
@@ -52,17 +62,23 @@ def to_completion_list(
     cursor: int,
     encoding: Encoding,
     kinds: Collection[types.CompletionItemKind | int] = frozenset(types.CompletionItemKind),
+    *,
+    details: bool = False,
 ) -> types.CompletionList:
     """Return completions as an editor takes them, of the ``kinds`` that it knows. ``cursor`` is an offset.
 
-    Raises ``ValueError`` where the replaced text begins after the cursor or on another line, for no editor
-    takes that.
+    With ``details`` each says where it comes from, for editors that show that beside its label. Raises ``ValueError``
+    where the replaced text begins after the cursor or on another line, for no editor takes that.
     """
-    replaced = types.Range(to_position(lines, completions.start, encoding), to_position(lines, cursor, encoding))
+    replaced = to_range(lines, completions.start, cursor, encoding)
     if completions.start > cursor or replaced.start.line != replaced.end.line:
         raise ValueError("the text that completions replace must end at the cursor and lie on its line")
     typed = lines.text[completions.start : cursor]
-    items = [_item(rank, completion, replaced, typed, kinds) for rank, completion in enumerate(completions.items)]
+    sources = _SOURCES if details else {}
+    items = [
+        _item(rank, completion, replaced, typed, kinds, sources.get(completion.source))
+        for rank, completion in enumerate(completions.items)
+    ]
     return types.CompletionList(is_incomplete=not completions.complete, items=items)
 
 
@@ -72,10 +88,12 @@ def _item(
     replaced: types.Range,
     typed: str,
     kinds: Collection[types.CompletionItemKind | int],
+    details: types.CompletionItemLabelDetails | None,
 ) -> types.CompletionItem:
     kind = _KINDS[completion.kind]
     return types.CompletionItem(
         label=_label(completion.text),
+        label_details=details,
         kind=kind if kind in kinds else types.CompletionItemKind.Variable,
         sort_text=f"{rank:04}",
         filter_text=_filter_text(completion.text, typed),

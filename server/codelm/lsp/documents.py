@@ -21,6 +21,11 @@ class Document:
     lines: Lines
 
     @property
+    def is_python(self) -> bool:
+        """Whether it is in the language that is completed."""
+        return self.language == "python"
+
+    @property
     def snapshot(self) -> Snapshot:
         """What a completer sees of it."""
         return Snapshot(self.uri, self.version, self.lines.text, path_of(self.uri))

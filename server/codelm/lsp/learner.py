@@ -14,12 +14,12 @@ from codelm.environment import find_environment
 from codelm.errors import Cancelled, StorageError, UsageError
 from codelm.importable import Importable
 from codelm.learned import ordered
+from codelm.lsp.completing import Completing
 from codelm.lsp.gate import Gate
 from codelm.lsp.learning import Surroundings, Wanted
 from codelm.lsp.log import LOG
 from codelm.lsp.memory import give_back
 from codelm.lsp.uris import path_of
-from codelm.lsp.worker import Completing
 from codelm.workspace import Update, WorkspaceIndex, without
 from codelm.workspace_files import SUFFIXES, Found, Note, nearest_first, source_file, source_files
 from codelm.workspace_store import Forgotten, WorkspaceStore

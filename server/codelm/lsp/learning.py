@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from codelm.errors import Cancelled
+from codelm.lsp.completing import Completing
 from codelm.lsp.gate import Gate
 from codelm.lsp.log import LOG, where
-from codelm.lsp.worker import Completing
+from codelm.lsp.turns import fulfil
 
 if TYPE_CHECKING:
     from codelm.lsp.learner import Learner
@@ -117,15 +118,7 @@ class Learning:
     async def do(self, job: Callable[["Learner"], T]) -> T:
         """Do something on the thread; return what it returns, or raise what it raises."""
         answer: Future[T] = Future()
-
-        def fulfil(learner: "Learner") -> None:
-            if answer.set_running_or_notify_cancel():
-                try:
-                    answer.set_result(job(learner))
-                except BaseException as error:  # noqa: BLE001 - whoever waits for the answer handles it
-                    answer.set_exception(error)
-
-        self._do(fulfil)
+        self._do(lambda learner: fulfil(answer, lambda: job(learner)))
         return await asyncio.wrap_future(answer)
 
     def stop(self) -> None:

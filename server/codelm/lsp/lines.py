@@ -90,6 +90,11 @@ class Lines:
         start = self.start(line)
         return line, _units(self.text[start : min(offset, self.end(line))], encoding)
 
+    def around(self, offset: int) -> tuple[str, str]:
+        """Return what stands left and right of an offset on its line."""
+        line = self.line_of(offset)
+        return self.text[self.start(line) : offset], self.text[offset : self.end(line)]
+
     def edit(self, start: int, end: int, inserted: str) -> "Lines":
         """Replace the characters from offset ``start`` to ``end``, with ``start <= end <= len(text)``."""
         text = self.text[:start] + inserted + self.text[end:]

@@ -22,14 +22,17 @@ from pygls.uris import from_fs_path
 from codelm import __version__
 from codelm.errors import Cancelled, CodelmError
 from codelm.lsp import commands
+from codelm.lsp.completing import Completing, Load
 from codelm.lsp.convert import FIRST_KINDS, ask_again, nothing, to_completion_list, to_offset
 from codelm.lsp.documents import Document, changed, opened
+from codelm.lsp.inline import no_suggestions, to_inline_list, to_selected
 from codelm.lsp.learning import Learning, Wanted
 from codelm.lsp.lines import Encoding
 from codelm.lsp.log import LOG, where
 from codelm.lsp.progress import Progress
 from codelm.lsp.protocol import Protocol
-from codelm.lsp.worker import Completing, Load, Worker
+from codelm.lsp.quiet import is_quiet
+from codelm.lsp.worker import Worker
 from codelm.settings import Settings, merge, parse
 
 SECTION = "codelm"
@@ -99,6 +102,8 @@ class Server(LanguageServer):
         model = self.settings.model or self._model
         if self.settings.enabled and model != self.worker.model:
             self.start(self._tell_of(model, self.worker.load(model)))
+        elif self.settings.enabled:
+            self.start(self._open_network())
         self.learn()
         self.configured.set()
 
@@ -166,7 +171,6 @@ class Server(LanguageServer):
         name = model or "the bundled model"
         try:
             self.learning.use(await loading)
-            LOG.info("loaded %s", name)
         except Cancelled:
             LOG.info("did not load %s: another is wanted by now", name)
         except CodelmError as error:
@@ -175,6 +179,28 @@ class Server(LanguageServer):
             LOG.error("loading %s failed\n%s", name, where(error))
             reason = f"loading {name} failed ({type(error).__name__}; its log says where)"
             self.show(types.MessageType.Error, f"codelm has no model to complete with: {reason}")
+        else:
+            LOG.info("loaded %s", name)
+            for document in self.documents.values():
+                self.read_when_idle(document)
+            await self._open_network()
+
+    async def _open_network(self) -> None:
+        """Have the network opened on the device of the settings; tell the user where that can't be done."""
+        try:
+            problem = await self.worker.open_network(self.settings.device)
+        except CodelmError as error:
+            problem = f"completing without a network: {error}"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user has to know
+            LOG.error("opening the network failed\n%s", where(error))
+            problem = f"completing without a network: opening it failed ({type(error).__name__}; its log says where)"
+        if problem:
+            self.show(types.MessageType.Warning, f"codelm: {problem}")
+
+    def read_when_idle(self, document: Document) -> None:
+        """Have a document that was opened read before anything is asked about it."""
+        if document.is_python:
+            self.worker.opened(document.snapshot)
 
 
 class _Surroundings:
@@ -217,6 +243,8 @@ def _register(server: Server) -> None:
     server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=list(TRIGGERS)))(
         completion
     )
+    # Without options pygls would not tell of it.
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(inline_completion)
 
 
 def initialize(ls: Server, params: types.InitializeParams) -> None:
@@ -288,7 +316,8 @@ def exit_(ls: Server, _: None) -> None:
 def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     """Keep the document."""
     ls.current = params.text_document.uri
-    ls.documents[ls.current] = opened(params.text_document)
+    document = ls.documents[ls.current] = opened(params.text_document)
+    ls.read_when_idle(document)
     ls.learning.set_open_files(ls.documents)
 
 
@@ -299,6 +328,7 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
         LOG.warning("a change of a document that is not open: %s", uri)
         return
     ls.worker.gate.expect()
+    ls.worker.leave_line(uri)
     ls.current = uri
     ls.documents[uri] = changed(document, params.text_document.version, params.content_changes, ls.encoding)
 
@@ -352,7 +382,7 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
     """Answer with what may follow at the cursor."""
     # The document comes before the first await: a request carries no version, and the document moves on.
     document, encoding = ls.documents.get(params.text_document.uri), ls.encoding
-    if document is None or document.language != "python":
+    if document is None or not document.is_python:
         return nothing()
     await ls.configured.wait()
     settings = ls.settings
@@ -367,4 +397,34 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
     finally:
         ls.learning.completed()
     known = get_capability(ls.client_capabilities, "text_document.completion.completion_item_kind.value_set", None)
-    return to_completion_list(completions, document.lines, cursor, encoding, known or FIRST_KINDS)
+    details = ls.client_can("text_document.completion.completion_item.label_details_support")
+    return to_completion_list(completions, document.lines, cursor, encoding, known or FIRST_KINDS, details=details)
+
+
+async def inline_completion(ls: Server, params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
+    """Answer with how the line at the cursor may go on, as ghost text; None where the request is out of date.
+
+    Neovim hides what it shows when there is nothing to suggest, and leaves it when there is no answer.
+    """
+    document, encoding = ls.documents.get(params.text_document.uri), ls.encoding
+    if document is None or not document.is_python:
+        return no_suggestions()
+    await ls.configured.wait()
+    settings, inline = ls.settings, ls.settings.inline
+    if not (settings.enabled and inline.enabled):
+        return no_suggestions()
+    lines, cursor = document.lines, to_offset(document.lines, params.position, encoding)
+    unasked = params.context.trigger_kind is not types.InlineCompletionTriggerKind.Invoked
+    chosen = params.context.selected_completion_info
+    selected = to_selected(chosen, lines, cursor, encoding) if chosen else None
+    if (chosen and selected is None) or is_quiet(*lines.around(cursor), inline if unasked else None):
+        ls.worker.leave_line(document.uri)  # what was asked before is out of date all the same
+        return no_suggestions()
+    ls.current = document.uri
+    try:
+        suggestions = await ls.worker.suggest(document.snapshot, cursor, inline, selected, unasked=unasked)
+    except Cancelled:
+        return None
+    finally:
+        ls.learning.completed()
+    return to_inline_list(suggestions, lines, cursor, encoding)

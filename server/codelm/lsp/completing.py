@@ -1,0 +1,88 @@
+"""What the server needs of a completer."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from codelm.completion import Completions, Selected, Snapshot, Suggestions
+
+if TYPE_CHECKING:
+    from codelm.importable import Importable
+    from codelm.workspace import WorkspaceIndex
+
+
+class Completing(Protocol):
+    """What a completer does for the server: ``codelm.completer.Completer`` or a stand-in."""
+
+    workspace: Any
+    """What ``learned`` returned, None for no workspace. Any thread may assign it; the next completion uses it."""
+    importable: "Importable | None"
+    """The index of what can be imported. Any thread may assign it."""
+
+    def learned(self, index: "WorkspaceIndex") -> Any:
+        """Return what completions need of a workspace. Takes long; any thread may call it."""
+        ...
+
+    def forget(self) -> None:
+        """Drop all words that were learned since the model was loaded; ``workspace`` becomes None."""
+        ...
+
+    def opened(self, snapshot: Snapshot) -> None:
+        """Note that a document was opened: there will be questions about it, and it can be read meanwhile."""
+        ...
+
+    def close(self, uri: str) -> None:
+        """Drop what is kept of a document: it was closed."""
+        ...
+
+    def open_network(self, device: str) -> str:
+        """Open the model's network on a device: "auto", "cpu", "cuda" or "mps". Completions use it from then on.
+
+        Takes seconds; any thread may call it, one at a time. Returns "", or why the network runs elsewhere or not at
+        all, in a sentence for the user. Raises ``CodelmError`` for what users can mend.
+        """
+        ...
+
+    def idle(self, cancelled: Callable[[], bool]) -> bool:
+        """Do a little of what is due, some 10 milliseconds; return whether there is more.
+
+        Returns, or raises ``Cancelled``, soon after ``cancelled()`` turns true.
+        """
+        ...
+
+    def complete(
+        self,
+        snapshot: Snapshot,
+        offset: int,
+        *,
+        limit: int,
+        multi_token: bool,
+        deadline: float,
+        cancelled: Callable[[], bool],
+    ) -> Completions:
+        """Return at most ``limit`` completions at an offset by ``deadline`` (of ``time.monotonic``).
+
+        Raises ``Cancelled`` soon after ``cancelled()`` turns true.
+        """
+        ...
+
+    def suggest(
+        self,
+        snapshot: Snapshot,
+        offset: int,
+        *,
+        limit: int,
+        selected: Selected | None,
+        least: float,
+        deadline: float,
+        cancelled: Callable[[], bool],
+    ) -> Suggestions:
+        """Return at most ``limit`` ways in which the line may go on, each of a probability of at least ``least``.
+
+        With an item selected in the editor's list, all begin with it. Else as ``complete``.
+        """
+        ...
+
+
+Load = Callable[[str], Completing]
+"""Loads the checkpoint in a folder ("": the bundled one), but for its network. Raises ``CodelmError`` for what users
+can mend."""
