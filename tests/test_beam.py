@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codelm.beam import Hypothesis, best_next, lines
+from codelm.beam import Hypothesis, best_next, ending_at, lines
 from codelm.errors import Cancelled
 from codelm.model import Ids, Scores
 
@@ -81,7 +81,7 @@ def search(model: TableModel, first: list[int] = WORDS, **options: object) -> li
     ids = np.array(first, np.int64)
     scores = model.score(model.start(), ids[None, :])[0]
     model.calls.clear()
-    return lines(model, model.start(), ids, scores, **{"beams": 3, "longest": 4, "ends": ENDS} | options)
+    return lines(model, model.start(), ids, scores, ending_at(ENDS), **{"beams": 3, "longest": 4} | options)
 
 
 def probability(model: TableModel, ids: tuple[int, ...], *, ended: bool) -> float:
@@ -222,7 +222,7 @@ def test_it_stops_before_the_next_step_once_it_is_cancelled(steps):
 def test_searching_changes_neither_what_it_is_given_nor_its_answer(model):
     state, first, scores = model.start(), np.array(WORDS), model.table[END, WORDS].copy()
     before = state.copy(), first.copy(), scores.copy(), model.table.copy()
-    once, again = (lines(model, state, first, scores, beams=2, longest=4, ends=ENDS) for _ in range(2))
+    once, again = (lines(model, state, first, scores, ending_at(ENDS), beams=2, longest=4) for _ in range(2))
     assert once == again
     for array, earlier in zip((state, first, scores, model.table), before, strict=True):
         np.testing.assert_array_equal(array, earlier)

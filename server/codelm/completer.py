@@ -2,6 +2,7 @@
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -11,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from codelm import beam, grammar, layout
+from codelm import beam, grammar, layout, suggest
 from codelm.beam import Hypothesis, never
 from codelm.buffer import scan
 from codelm.candidates import Candidates, Finder
 from codelm.checkpoint import Checkpoint, default_weights
-from codelm.completion import Completion, CompletionKind, Completions, Snapshot
+from codelm.completion import Completion, CompletionKind, Completions, Selected, Snapshot, Suggestions
 from codelm.errors import Cancelled
 from codelm.file_cache import FileModel
 from codelm.file_words import FILLER
@@ -31,6 +32,9 @@ from codelm.model import Ids, Scores, among
 from codelm.open_file import OpenFile
 from codelm.scope import place_of
 from codelm.session import SessionVocabulary
+from codelm.shown import Shown
+from codelm.suggest import Beginnings, Chosen
+from codelm.surroundings import Surroundings, surroundings
 from codelm.vocabulary import EOS, PAD, UNK
 from codelm.weights import Weights
 from codelm.words import DEDENT, INDENT, LONG_NUMBER, LONG_STRING, NEWLINE, STRUCTURE_WORDS, words_of
@@ -46,6 +50,8 @@ _BEAMS, _LONGEST_LINE, _MOST_LINES = 4, 8, 2
 _SURE_ENOUGH = 0.25  # the least probability of all that follows the first token
 # The least probability, among all strings, of a string that is proposed: a quote may begin any sentence.
 _LEAST_STRING = 0.01
+# The best words that a suggested line may begin with: those behind them are not sure enough.
+_MOST_BEGINNINGS = 30
 # Documents whose words are remembered, so that a keystroke learns only what it changed.
 _REMEMBERED = 32
 # How probable it is that a name is one of those that are known to be there, where others are possible.
@@ -64,6 +70,8 @@ class _Cursor:
     words: Sequence[str]
     behind: str
     """The character right of the cursor."""
+    is_in_field: bool = False
+    """Whether it is in a replacement field of an f-string."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,12 +105,14 @@ class Completer:
         """Forget every word that was learned: open files are learned anew when they are next completed in."""
         self._session = SessionVocabulary(self.checkpoint.vocabulary)
         self._files: dict[str, OpenFile] = {}
+        self._shown: dict[str, Shown] = {}
         self._others: tuple[LearnedWorkspace | None, str, WorkspaceModel | None] = None, "", None
         self.workspace = None
 
     def close(self, uri: str) -> None:
         """Forget an open document."""
         self._files.pop(uri, None)
+        self._shown.pop(uri, None)
 
     def learned(self, index: WorkspaceIndex) -> LearnedWorkspace:
         """Return a workspace as ``workspace`` takes it: a third of a second for a million words. Any thread may ask."""
@@ -126,7 +136,7 @@ class Completer:
         soon after ``cancelled()`` turns true.
         """
         request, named = self._request(snapshot, offset)
-        if request is None:
+        if request is None or request.cursor.kind is Kind.NUMBER:
             return Completions((), offset, complete=True)
         if cancelled():
             raise Cancelled
@@ -143,14 +153,98 @@ class Completer:
         if multi_token and self.checkpoint.stream == "code" and len(best):
             count = min(len(best), _BEAMS)
             found = beam.lines(
-                mixture, state, best[:count], scores[:count],
-                beams=_BEAMS, longest=_LONGEST_LINE, ends=self._line_ends, least=math.log(_SURE_ENOUGH),
+                mixture, state, best[:count], scores[:count], beam.ending_at(self._line_ends),
+                beams=_BEAMS, longest=_LONGEST_LINE, least=math.log(_SURE_ENOUGH),
                 cancelled=cancelled, deadline=deadline,
             )  # fmt: skip
             # Behind the first five, so that they never push a single name out of sight.
             items[5:5] = self._several(found, cursor.words, {item.text for item in items})
             items = items[:limit]
         return Completions(tuple(items), cursor.start, complete)
+
+    # --- lines ---------------------------------------------------------------------------------------------
+
+    def suggest(
+        self,
+        snapshot: Snapshot,
+        offset: int,
+        *,
+        limit: int,
+        selected: Selected | None = None,
+        least: float,
+        deadline: float = math.inf,
+        cancelled: Callable[[], bool] = never,
+    ) -> Suggestions:
+        """Return at most ``limit`` suggestions of how the line goes on, each at least so probable."""
+        shown = self._shown.get(snapshot.uri)
+        kept = shown.still(snapshot.text, offset, selected) if shown is not None else []
+        if kept:
+            return Suggestions(tuple(kept[:limit]))
+        if selected is None:
+            found = self._found(snapshot, offset, limit, least, deadline, cancelled)
+        else:
+            accepted, behind = suggest.with_selected(snapshot, offset, selected)
+            found = self._found(accepted, behind, limit, least, deadline, cancelled, accepted=True)
+            found = [suggest.extending(selected, chosen, accepted.text, behind - offset) for chosen in found]
+        self._shown[snapshot.uri] = Shown(snapshot.text, offset, selected, found)
+        return Suggestions(tuple(chosen.suggestion for chosen in found))
+
+    def _found(
+        self,
+        snapshot: Snapshot,
+        offset: int,
+        limit: int,
+        least: float,
+        deadline: float,
+        cancelled: Callable[[], bool],
+        *,
+        accepted: bool = False,
+    ) -> list[Chosen]:
+        """Return what is suggested; with ``accepted`` the name before the cursor is not being typed any more."""
+        request, named = self._request(snapshot, offset)
+        if request is None or self.checkpoint.stream != "code":
+            return []
+        if cancelled():
+            raise Cancelled
+        cursor = request.cursor
+        tokens = self._tokens_before(snapshot, offset, cursor.start)
+        replaced = int(cursor.kind is Kind.STRING and cursor.behind in ("'", '"') and cursor.behind in cursor.typed)
+        around = surroundings(tokens, cursor.start, snapshot.text, offset, replaced)
+        if around is None or cursor.is_in_field:
+            return []
+        lines = suggest.search(
+            request.mixture, request.state, self._beginnings(request, named, around, accepted), around,
+            self._session.word, layout.preferred_quote(tokens),
+            least=least, limit=limit, deadline=deadline, cancelled=cancelled,
+        )  # fmt: skip
+        return suggest.choose(lines, around, least=least, limit=limit)
+
+    def _beginnings(
+        self, request: _Request, named: Candidates | None, around: Surroundings, accepted: bool
+    ) -> Beginnings:
+        """Return the words that a line may go on with at the cursor."""
+        cursor, mixture, state, word = request.cursor, request.mixture, request.state, self._session.word
+        if cursor.kind is Kind.STRING:
+            ids, scores, texts = self._fitting_strings(request, _MOST_BEGINNINGS)
+            others = np.array([[UNK, self.checkpoint.vocabulary.id(LONG_STRING)]])
+            return suggest.typed(ids, scores, texts, cursor.typed, math.exp(_log_sum(mixture.score(state, others))))
+        if accepted and cursor.typed:
+            ids = self._session.ids([cursor.typed])
+            return Beginnings(np.where(ids < mixture.size, ids, UNK), np.zeros(1, np.float32), (cursor.typed,))
+        if not cursor.typed and named is None:
+            ids, scores = beam.best_next(mixture, state, _MOST_BEGINNINGS)
+            return suggest.untyped(ids, scores, around, word)
+        ids, scores, _ = self._names(request, _MOST_BEGINNINGS, named)
+        texts = tuple(map(word, ids.tolist()))
+        if not cursor.typed:
+            return Beginnings(ids, scores, texts)
+        unseen = 0.0 if named is not None else math.exp(mixture.score(state, np.array([[UNK]]))[0, 0])
+        return suggest.typed(ids, scores, texts, cursor.typed, unseen, UNK if named is None else None)
+
+    def _tokens_before(self, snapshot: Snapshot, offset: int, start: int) -> Sequence[Token]:
+        lexed = self._file(snapshot.uri).lex(snapshot.text[:offset] + "x")
+        end = bisect_right(lexed.tokens, start, key=lambda token: token.end)
+        return lexed.tokens[max(0, end - _CONTEXT_TOKENS) : end]
 
     # --- where the cursor is ------------------------------------------------------------------------------
 
@@ -188,7 +282,7 @@ class Completer:
         file = self._files.pop(uri, None) or OpenFile(self._session)
         self._files[uri] = file
         if len(self._files) > _REMEMBERED:
-            del self._files[next(iter(self._files))]
+            self.close(next(iter(self._files)))
         return file
 
     def _rest_of_workspace(self, path: str) -> WorkspaceModel:
@@ -307,23 +401,31 @@ class Completer:
     def _strings(self, request: _Request, limit: int) -> Completions:
         """Return the short strings that fit the one being typed, in its own quotes."""
         cursor, mixture, state = request.cursor, request.mixture, request.state
+        _, scores, texts = self._fitting_strings(request, limit)
+        # It is a string already: what matters is how probable each is among all strings.
+        every_string = np.concatenate([self._every_string, self._session.strings()])
+        scores = scores - _log_sum(mixture.score(state, every_string[None, : every_string.searchsorted(mixture.size)]))
+        items = []
+        for text, score in zip(texts, scores.tolist(), strict=True):
+            if math.exp(score) >= _LEAST_STRING:
+                text = text[:-1] if cursor.behind == text[-1] else text
+                items.append(Completion(text, CompletionKind.VALUE, math.exp(score)))
+        return Completions(tuple(items), cursor.start, complete=False)
+
+    def _fitting_strings(self, request: _Request, limit: int) -> tuple[Ids, Scores, tuple[str, ...]]:
+        """Return the best short strings that begin as the one being typed, and how they are written in its quotes."""
+        cursor = request.cursor
         opening = re.match(r"([a-zA-Z]*)(['\"])", cursor.typed)
         assert opening is not None
         prefix, quote = opening.groups()
         content = cursor.typed[opening.end() :]
         word_prefix = prefix.lower().replace("u", "") + '"'
         fitting = self._session.beginning_with(word_prefix + content)
-        best, scores = beam.best_next(mixture, state, limit, fitting[: fitting.searchsorted(mixture.size)])
-        # It is a string already: what matters is how probable each is among all strings.
-        every_string = np.concatenate([self._every_string, self._session.strings()])
-        scores = scores - _log_sum(mixture.score(state, every_string[None, : every_string.searchsorted(mixture.size)]))
-        closing = "" if cursor.behind == quote else quote
-        items = []
-        for word, score in zip(best.tolist(), scores.tolist(), strict=True):
-            inner = self._session.word(word)[len(word_prefix) : -1]
-            if math.exp(score) >= _LEAST_STRING and inner.startswith(content) and quote not in inner:
-                items.append(Completion(f"{prefix}{quote}{inner}{closing}", CompletionKind.VALUE, math.exp(score)))
-        return Completions(tuple(items), cursor.start, complete=False)
+        allowed = fitting[: fitting.searchsorted(request.mixture.size)]
+        best, scores = beam.best_next(request.mixture, request.state, limit, allowed)
+        inner = [self._session.word(number)[len(word_prefix) : -1] for number in best.tolist()]
+        good = [place for place, text in enumerate(inner) if text.startswith(content) and quote not in text]
+        return best[good], scores[good], tuple(f"{prefix}{quote}{inner[place]}{quote}" for place in good)
 
     @cached_property
     def _every_string(self) -> Ids:
@@ -402,7 +504,9 @@ def _cursor(token: Token, before: Sequence[Token], behind: str) -> _Cursor | Non
     if token.kind not in (Kind.NAME, Kind.KEYWORD, Kind.STRING):
         return None
     if before and before[-1].kind is Kind.NUMBER:
-        return None  # "1e", "0x": a number is being typed
+        if typed:
+            return None  # "1e", "0x": a number is being typed
+        return _Cursor(Kind.NUMBER, "", token.start, list(words_of(before)), behind)
     if token.kind is Kind.STRING and not _is_short_string(typed):
         return None
     return _Cursor(token.kind, typed, token.start, list(words_of(before)), behind)
@@ -415,7 +519,7 @@ def _in_field(field: str, start: int, before: Sequence[Token], behind: str) -> _
     if typed.kind not in (Kind.NAME, Kind.KEYWORD) or (tokens and tokens[-1].kind is Kind.NUMBER):
         return None
     words = [*words_of(before), "(", *words_of(tokens)]
-    return _Cursor(typed.kind, typed.text[:-1], start + typed.start, words, behind)
+    return _Cursor(typed.kind, typed.text[:-1], start + typed.start, words, behind, is_in_field=True)
 
 
 def _is_short_string(typed: str) -> bool:
