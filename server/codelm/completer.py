@@ -70,6 +70,8 @@ class _Cursor:
     words: Sequence[str]
     behind: str
     """The character right of the cursor."""
+    quote: str
+    """The quotes that strings have here."""
     is_in_field: bool = False
     """Whether it is in a replacement field of an f-string."""
 
@@ -158,7 +160,7 @@ class Completer:
                 cancelled=cancelled, deadline=deadline,
             )  # fmt: skip
             # Behind the first five, so that they never push a single name out of sight.
-            items[5:5] = self._several(found, cursor.words, {item.text for item in items})
+            items[5:5] = self._several(found, cursor, {item.text for item in items})
             items = items[:limit]
         return Completions(tuple(items), cursor.start, complete)
 
@@ -175,13 +177,20 @@ class Completer:
         deadline: float = math.inf,
         cancelled: Callable[[], bool] = never,
     ) -> Suggestions:
-        """Return at most ``limit`` suggestions of how the line goes on, each at least so probable."""
+        """Return at most ``limit`` suggestions of how the line goes on, each at least so probable.
+
+        With an item ``selected`` in the list of completions, how it goes on behind that. While a suggestion is typed
+        it stays, and costs nothing. ``deadline`` (``time.monotonic()`` seconds) ends the search. Raises Cancelled
+        soon after ``cancelled()`` turns true.
+        """
         shown = self._shown.get(snapshot.uri)
-        kept = shown.still(snapshot.text, offset, selected) if shown is not None else []
-        if kept:
+        still = shown.still(snapshot.text, offset, selected) if shown is not None else []
+        if kept := [suggestion for suggestion in still if suggestion.probability >= least]:
             return Suggestions(tuple(kept[:limit]))
         if selected is None:
             found = self._found(snapshot, offset, limit, least, deadline, cancelled)
+        elif not selected.text.startswith(snapshot.text[selected.start : offset]):
+            found = []
         else:
             accepted, behind = suggest.with_selected(snapshot, offset, selected)
             found = self._found(accepted, behind, limit, least, deadline, cancelled, accepted=True)
@@ -214,7 +223,7 @@ class Completer:
             return []
         lines = suggest.search(
             request.mixture, request.state, self._beginnings(request, named, around, accepted), around,
-            self._session.word, layout.preferred_quote(tokens),
+            self._session.word, cursor.quote,
             least=least, limit=limit, deadline=deadline, cancelled=cancelled,
         )  # fmt: skip
         return suggest.choose(lines, around, least=least, limit=limit)
@@ -442,7 +451,7 @@ class Completer:
         unwritable = (NEWLINE, INDENT, DEDENT, LONG_STRING, LONG_NUMBER)
         return frozenset([PAD, UNK, EOS, *(self.checkpoint.vocabulary.id(word) for word in unwritable)])
 
-    def _several(self, found: Sequence[Hypothesis], before: Sequence[str], listed: set[str]) -> list[Completion]:
+    def _several(self, found: Sequence[Hypothesis], cursor: _Cursor, listed: set[str]) -> list[Completion]:
         """Return items of several names or keywords, at most one for each first token."""
         items: list[Completion] = []
         begun: set[int] = set()
@@ -450,7 +459,8 @@ class Completer:
             words = _whole_part([self._session.word(word) for word in hypothesis.ids[: _sure_part(hypothesis)]])
             if hypothesis.ids[0] in begun or sum(word.isidentifier() for word in words) < 2:
                 continue
-            text = layout.text_of(words, grammar.line_of(before))
+            written = [layout.in_quotes(word, cursor.quote) for word in words]
+            text = layout.text_of(written, grammar.line_of(cursor.words))
             if text not in listed:
                 begun.add(hypothesis.ids[0])
                 probability = math.exp(sum(hypothesis.log_probs[: len(words)]))
@@ -500,26 +510,27 @@ def _cursor(token: Token, before: Sequence[Token], behind: str) -> _Cursor | Non
     """Return the cursor at the end of a token that is being typed, its last letter not being typed at all."""
     typed = token.text[:-1]
     if token.kind is Kind.STRING and (field := open_field(typed)) is not None:
-        return _in_field(typed[field:], token.start + field, before, behind)
+        other = "'" if typed.lstrip("fFrRtT")[:1] == '"' else '"'
+        return _in_field(typed[field:], token.start + field, before, behind, other)
     if token.kind not in (Kind.NAME, Kind.KEYWORD, Kind.STRING):
         return None
-    if before and before[-1].kind is Kind.NUMBER:
-        if typed:
-            return None  # "1e", "0x": a number is being typed
-        return _Cursor(Kind.NUMBER, "", token.start, list(words_of(before)), behind)
+    is_number = bool(before) and before[-1].kind is Kind.NUMBER  # the cursor is right behind one
+    if is_number and typed:
+        return None  # "1e", "0x": it is being typed
     if token.kind is Kind.STRING and not _is_short_string(typed):
         return None
-    return _Cursor(token.kind, typed, token.start, list(words_of(before)), behind)
+    kind = Kind.NUMBER if is_number else token.kind
+    return _Cursor(kind, typed, token.start, list(words_of(before)), behind, layout.preferred_quote(before))
 
 
-def _in_field(field: str, start: int, before: Sequence[Token], behind: str) -> _Cursor | None:
+def _in_field(field: str, start: int, before: Sequence[Token], behind: str, quote: str) -> _Cursor | None:
     """Return the cursor in a replacement field of an f-string that begins at ``start``: as in a pair of brackets."""
     tokens = [token for token in lex(field + "x") if token.text]
     typed = tokens.pop()
     if typed.kind not in (Kind.NAME, Kind.KEYWORD) or (tokens and tokens[-1].kind is Kind.NUMBER):
         return None
     words = [*words_of(before), "(", *words_of(tokens)]
-    return _Cursor(typed.kind, typed.text[:-1], start + typed.start, words, behind, is_in_field=True)
+    return _Cursor(typed.kind, typed.text[:-1], start + typed.start, words, behind, quote, is_in_field=True)
 
 
 def _is_short_string(typed: str) -> bool:

@@ -79,6 +79,11 @@ def _open_behind(words: Sequence[str]) -> tuple[list[str], int]:
     return own, closed
 
 
+def opens_nothing(words: Sequence[str]) -> bool:
+    """Return whether words close every bracket that they open."""
+    return not _open_behind(words)[0]
+
+
 def is_possible(around: Surroundings, words: Sequence[str]) -> bool:
     """Return whether a line can be Python with these words and what is right of the cursor."""
     every = [*around.line, *words, *around.rest]

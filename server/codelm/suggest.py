@@ -1,10 +1,11 @@
 """Which lines are suggested at the cursor, and how much of each: what is probable enough, fits in and is no nuisance.
 
 A whole line is worth more to who reads it than a part, so the most probable whole line comes first. Where none is
-probable enough, it is the longest part that is, up to where an expression can end or a call opens its bracket; a part
-has to be surer, and longer than a word: a word is what the list of completions is for. Lines compete by their plain
-probability: dividing its logarithm by a power of the length (Wu et al. 2016, "Google's Neural Machine Translation
-System", equation 14) changed nothing for any power from 0 to 1, because so few whole lines are probable at one place.
+probable enough, it is the longest part that is, up to where an expression can end or a call opens its bracket, which
+stays open for who goes on typing. A part has to be surer, and longer than a word: words are what the list of
+completions is for. Lines compete by their plain probability: to divide its logarithm by a power of the length (Wu et
+al. 2016, "Google's Neural Machine Translation System", equation 14) changed nothing for any power from 0 to 1, because
+so few whole lines are probable at one place.
 """
 
 import math
@@ -20,7 +21,7 @@ from codelm.beam import Hypothesis, Next, never
 from codelm.completion import Selected, Snapshot, Suggestion
 from codelm.grammar import expected, fits
 from codelm.model import Ids, LanguageModel, Scores
-from codelm.possible import following, is_possible, judge_of
+from codelm.possible import following, is_possible, judge_of, opens_nothing
 from codelm.surroundings import CLOSES, Surroundings
 from codelm.words import LONG_STRING
 
@@ -163,9 +164,10 @@ def _line(hypothesis: Hypothesis, words: Sequence[str], around: Surroundings, qu
     pieces = layout.pieces_of(texts, around.line)
     if around.typed or around.is_spaced or around.is_first:
         pieces[0] = pieces[0].removeprefix(" ")
-    probabilities = tuple(math.exp(total) for total in accumulate(hypothesis.log_probs))
-    whole = math.exp(hypothesis.log_prob) if hypothesis.ended else 0.0
-    return Line(tuple(words), tuple(pieces), probabilities, whole)
+    # Rounding makes some logarithms more than 0.
+    totals = accumulate(min(0.0, log_prob) for log_prob in (*hypothesis.log_probs, hypothesis.end_log_prob))
+    *probabilities, end = map(math.exp, totals)
+    return Line(tuple(words), tuple(pieces), tuple(probabilities), end if hypothesis.ended else 0.0)
 
 
 # --- behind a selected item --------------------------------------------------------------------------------------
@@ -194,8 +196,9 @@ def extending(selected: Selected, chosen: Chosen, text: str, longer: int) -> Cho
 def choose(lines: Sequence[Line], around: Surroundings, *, least: float, limit: int) -> list[Chosen]:
     """Return the best suggestions, at most ``limit``: whole lines that are at least so probable, then parts of lines.
 
-    None of them is how another begins.
+    None of them is how another begins, and none comes of a line that stands above or below already.
     """
+    lines = [line for line in lines if not _stands_beside(line.text(len(line.words)), around)]
     whole = [(line, len(line.words), line.whole) for line in lines if _is_shown_whole(line, around, least)]
     surer = min(max(least, _SURE), least * _PART_SURER)
     parts = [
@@ -215,9 +218,7 @@ def choose(lines: Sequence[Line], around: Surroundings, *, least: float, limit: 
 def _is_shown_whole(line: Line, around: Surroundings, least: float) -> bool:
     """Return whether a line is shown as it is."""
     text = line.text(len(line.words))
-    if line.whole < least or not _is_worth_it(text, around) or not is_possible(around, line.words):
-        return False
-    return bool(around.open) or (around.head + text + around.rest).strip() not in around.neighbours
+    return line.whole >= least and _is_worth_it(text, around) and is_possible(around, line.words)
 
 
 def _sure_part(line: Line, around: Surroundings, least: float) -> int:
@@ -227,8 +228,8 @@ def _sure_part(line: Line, around: Surroundings, least: float) -> int:
     for count in range(len(line.words), shortest - 1, -1):
         last = every[count - 1 - len(line.words)]
         calls = last == "(" and layout.is_value(every[count - 2 - len(line.words)])
-        sure = line.probabilities[count - 1] >= least
-        if sure and (calls or layout.is_value(last)) and _is_worth_it(line.text(count), around):
+        ends = (calls or layout.is_value(last)) and (not around.rest or opens_nothing(line.words[:count]))
+        if ends and line.probabilities[count - 1] >= least and _is_worth_it(line.text(count), around):
             return count
     return 0
 
@@ -238,3 +239,8 @@ def _is_worth_it(text: str, around: Surroundings) -> bool:
     added = text.removeprefix(around.typed).strip()
     names_something = any(character.isalnum() or character in "_'\"" for character in added)
     return names_something or (len(added) > 1 and not all(character in CLOSES for character in added))
+
+
+def _stands_beside(text: str, around: Surroundings) -> bool:
+    """Return whether a text makes the statement of the line above or below."""
+    return not around.open and (around.head + text + around.rest).strip() in around.neighbours
