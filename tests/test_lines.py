@@ -111,7 +111,7 @@ def test_an_item_that_would_change_what_is_typed_is_not_extended(completer):
 
 def test_typing_along_keeps_a_suggestion_without_a_search(completer):
     source = CALLS + "fr|"
-    first = suggest(completer, source)
+    first = suggest(completer, source, least=0.01)
     further = suggest(completer, CALLS + "frobnicate(al|", cancelled=lambda: True)
     assert accepted(CALLS + "frobnicate(al|", further) == accepted(source, first)
     assert further.items[0].probability > first.items[0].probability

@@ -7,7 +7,7 @@ from codelm.shown import Shown
 from codelm.suggest import Chosen
 
 
-def shown(source: str, *texts: str, selected: Selected | None = None) -> Shown:
+def shown(source: str, *texts: str, selected: Selected | None = None, whole: bool = True) -> Shown:
     """What was suggested at the cursor: each word of the texts is right with a probability of 0.8 after the last."""
     text, _, rest = source.partition("|")
     start = selected.start if selected is not None else len(text)
@@ -15,7 +15,7 @@ def shown(source: str, *texts: str, selected: Selected | None = None) -> Shown:
     for line in texts:
         ends = [place for place in range(1, len(line) + 1) if place == len(line) or line[place] == " "]
         marks = tuple((end, 0.8**count) for count, end in enumerate(ends, 1))
-        found.append(Chosen(Suggestion(line, start, len(text), marks[-1][1]), marks))
+        found.append(Chosen(Suggestion(line, start, len(text), marks[-1][1]), marks, whole))
     return Shown(text + rest, len(text), selected, found)
 
 
@@ -34,6 +34,12 @@ def test_what_is_left_of_a_suggestion_is_kept_while_it_is_typed():
 
 def test_nothing_is_left_once_all_is_typed():
     assert still(shown("x = |", "a + b"), "x = a + b|") == []
+
+
+def test_a_part_of_a_line_is_kept_to_the_end_of_the_word_that_is_typed():
+    before = shown("x = |", "alpha + b", whole=False)
+    assert still(before, "x = alph|") == ["x = alpha + b|"]
+    assert still(before, "x = alpha|") == still(before, "x = alpha +|") == []
 
 
 @pytest.mark.parametrize("source", ["x = b|", "x = a |+", "x =|", "y = a|", "x = a|\nz", "x = a|b", "|", "x = a+|"])

@@ -70,6 +70,8 @@ class Chosen:
 
     suggestion: Suggestion
     marks: tuple[tuple[int, float], ...]
+    is_whole: bool
+    """Whether it is all of the line that comes."""
 
 
 # --- the first word ----------------------------------------------------------------------------------------------
@@ -96,7 +98,7 @@ def untyped(ids: Ids, log_probs: Scores, around: Surroundings, word: Words) -> B
     done = [does(text) for text in words]
     rest = max(0.0, 1 - float(np.exp(log_probs).sum()))
     total = rest + float(np.exp(log_probs[[what not in impossible for what in done]]).sum())
-    begins = [place for place, what in enumerate(done) if what in (Next.GOES_ON, Next.ENDS_BEHIND)]
+    begins = [place for place, what in enumerate(done) if what is Next.GOES_ON]
     return Beginnings(ids[begins], log_probs[begins] - _log(total), tuple(words[place] for place in begins))
 
 
@@ -187,7 +189,8 @@ def extending(selected: Selected, chosen: Chosen, text: str, longer: int) -> Cho
     found = chosen.suggestion
     before = text[selected.start : found.start]
     suggestion = replace(found, text=before + found.text, start=selected.start, end=found.end - longer)
-    return Chosen(suggestion, tuple((end + len(before), probability) for end, probability in chosen.marks))
+    marks = tuple((end + len(before), probability) for end, probability in chosen.marks)
+    return replace(chosen, suggestion=suggestion, marks=marks)
 
 
 # --- what is shown -----------------------------------------------------------------------------------------------
@@ -199,19 +202,21 @@ def choose(lines: Sequence[Line], around: Surroundings, *, least: float, limit: 
     None of them is how another begins, and none comes of a line that stands above or below already.
     """
     lines = [line for line in lines if not _stands_beside(line.text(len(line.words)), around)]
-    whole = [(line, len(line.words), line.whole) for line in lines if _is_shown_whole(line, around, least)]
+    whole = [(line, len(line.words), line.whole, True) for line in lines if _is_shown_whole(line, around, least)]
     surer = min(max(least, _SURE), least * _PART_SURER)
     parts = [
-        (line, count, line.probabilities[count - 1]) for line in lines if (count := _sure_part(line, around, surer))
+        (line, count, line.probabilities[count - 1], False)
+        for line in lines
+        if (count := _sure_part(line, around, surer))
     ]
     parts.sort(key=lambda part: -len(part[0].text(part[1])))
     found: list[Chosen] = []
-    for line, count, probability in [*whole, *parts]:
+    for line, count, probability, is_whole in [*whole, *parts]:
         text = line.text(count)
         if len(found) < limit and not any(other.suggestion.text.startswith(text) for other in found):
             ends = accumulate(len(piece) for piece in line.pieces[:count])
             marks = tuple(zip(ends, line.probabilities, strict=False))
-            found.append(Chosen(Suggestion(text, around.start, around.end, probability), marks))
+            found.append(Chosen(Suggestion(text, around.start, around.end, probability), marks, is_whole))
     return found
 
 
