@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable, Sequence
 from itertools import pairwise, product
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codelm.beam import Hypothesis, best_next, lines
+from codelm.beam import Hypothesis, Judge, Next, best_next, ending_at, lines
 from codelm.errors import Cancelled
 from codelm.model import Ids, Scores
 
@@ -77,11 +78,16 @@ def model_of(**after: dict[int, float]) -> TableModel:
         return TableModel(np.log(table).astype(np.float32))
 
 
-def search(model: TableModel, first: list[int] = WORDS, **options: object) -> list[Hypothesis]:
+def search(
+    model: TableModel,
+    first: list[int] = WORDS,
+    judge: Judge = ending_at(ENDS),  # noqa: B008 - immutable
+    **options: object,
+) -> list[Hypothesis]:
     ids = np.array(first, np.int64)
     scores = model.score(model.start(), ids[None, :])[0]
     model.calls.clear()
-    return lines(model, model.start(), ids, scores, **{"beams": 3, "longest": 4, "ends": ENDS} | options)
+    return lines(model, model.start(), ids, scores, judge, **{"beams": 3, "longest": 4} | options)
 
 
 def probability(model: TableModel, ids: tuple[int, ...], *, ended: bool) -> float:
@@ -189,6 +195,77 @@ def test_nothing_to_begin_with_is_no_line():
     assert model.calls == []
 
 
+# --- what a judge says --------------------------------------------------------------------------------------------
+
+
+def judging(**says: Next) -> Judge:
+    """Return the judge who says ``w4=Next.CUTS`` of word 4, and of all others what ``ending_at`` does."""
+
+    def after(ids: Sequence[int]) -> Callable[[int], Next]:
+        return lambda word: says.get(f"w{word}", ending_at(ENDS)(ids)(word))
+
+    return after
+
+
+def test_a_line_may_end_behind_a_word():
+    model = model_of(w3={4: 0.7, END: 0.3})
+    found = search(model, [3], judging(w4=Next.ENDS_BEHIND))
+    assert [(hypothesis.ids, hypothesis.ended) for hypothesis in found] == [((3, 4), True), ((3,), True)]
+    assert found[0].end_log_prob == 0
+
+
+def test_a_line_is_known_up_to_a_word_that_cuts_it():
+    model = model_of(w3={4: 0.7, END: 0.3})
+    found = search(model, [3], judging(w4=Next.CUTS))
+    assert [(hypothesis.ids, hypothesis.ended) for hypothesis in found] == [((3,), False), ((3,), True)]
+
+
+def test_the_probability_of_words_that_cannot_come_is_that_of_the_others():
+    model = model_of(w3={4: 0.5, 3: 0.25, END: 0.25}, w4={END: 1.0})
+    (_, *found) = search(model, [3], judging(w4=Next.CANNOT), longest=2)
+    ended = next(hypothesis for hypothesis in search(model, [3], judging(w4=Next.CANNOT)) if hypothesis.ended)
+    assert ended.ids == (3,)
+    assert math.exp(ended.end_log_prob) == pytest.approx(0.5)
+    assert all(4 not in hypothesis.ids for hypothesis in found)
+
+
+def test_a_judge_knows_the_words_so_far():
+    seen = []
+
+    def after(ids: Sequence[int]) -> Callable[[int], Next]:
+        seen.append(tuple(ids))
+        return lambda _: Next.GOES_ON if len(ids) < 3 else Next.ENDS
+
+    (found,) = search(model_of(w3={3: 1.0}), [3], after, beams=1, longest=9)
+    assert found.ids == (3, 3, 3)
+    assert seen == [(3,), (3, 3), (3, 3, 3)]
+
+
+# --- bounds ------------------------------------------------------------------------------------------------------
+
+
+@given(models(), st.floats(0.01, 1))
+def test_nothing_is_lengthened_to_what_is_less_probable_than_asked_for(model, least):
+    every = {hypothesis.ids for hypothesis in search(model, beams=ALL)}
+    for hypothesis in search(model, beams=ALL, least_of_all=math.log(least)):
+        assert hypothesis.ids in every or not hypothesis.ended
+        assert len(hypothesis.ids) == 1 or sum(hypothesis.log_probs) >= math.log(least)
+
+
+def test_the_search_stops_once_nothing_can_become_more_probable():
+    model = model_of(w3={END: 0.8, 3: 0.2}, w4={4: 1.0})
+    first = np.log(np.array([0.9, 0.1], np.float32))
+    options = {"beams": 2, "longest": 9}
+    model.calls.clear()
+    found = lines(model, model.start(), np.array([3, 4]), first, ending_at(ENDS), wanted=1, **options)
+    assert found[0].ids == (3,)
+    assert found[0].ended
+    assert model.calls.count("step") == 1
+    every = lines(model, model.start(), np.array([3, 4]), first, ending_at(ENDS), **options)
+    assert model.calls.count("step") > 2
+    assert every[0] == found[0]
+
+
 # --- cost, deadline and cancelling -------------------------------------------------------------------------------
 
 
@@ -222,7 +299,7 @@ def test_it_stops_before_the_next_step_once_it_is_cancelled(steps):
 def test_searching_changes_neither_what_it_is_given_nor_its_answer(model):
     state, first, scores = model.start(), np.array(WORDS), model.table[END, WORDS].copy()
     before = state.copy(), first.copy(), scores.copy(), model.table.copy()
-    once, again = (lines(model, state, first, scores, beams=2, longest=4, ends=ENDS) for _ in range(2))
+    once, again = (lines(model, state, first, scores, ending_at(ENDS), beams=2, longest=4) for _ in range(2))
     assert once == again
     for array, earlier in zip((state, first, scores, model.table), before, strict=True):
         np.testing.assert_array_equal(array, earlier)

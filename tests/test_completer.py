@@ -188,6 +188,17 @@ def test_items_of_several_tokens_can_be_left_out(completer):
     assert CompletionKind.LINE not in {item.kind for item in found.items}
 
 
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_items_of_several_tokens_have_the_quotes_of_the_file(completer, quote):
+    before = f"frobnicate.a({quote}b{quote})\n" * 9
+    assert f"frobnicate.a({quote}b{quote})" in texts(complete(completer, before + "frob|"))
+
+
+def test_items_in_an_fstring_have_other_quotes_than_it(completer):
+    before = 'x = (frobnicate.a("b"))\n' * 9
+    assert "frobnicate.a('b')" in texts(complete(completer, before + 'x = f"{frob|'))
+
+
 def test_never_more_items_than_asked_for(completer):
     for limit in (1, 3, 6, 50):
         assert len(complete(completer, "def |", limit=limit).items) <= limit

@@ -2,6 +2,7 @@
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codelm import beam, grammar, layout
+from codelm import beam, grammar, layout, suggest
 from codelm.beam import Hypothesis, never
 from codelm.buffer import scan
 from codelm.candidates import Candidates, Finder
@@ -27,6 +28,9 @@ from codelm.mixture import Mixture, MixtureState
 from codelm.model import Ids, Scores, among
 from codelm.scope import place_of
 from codelm.session import SessionVocabulary
+from codelm.shown import Shown
+from codelm.suggest import Beginnings, Chosen
+from codelm.surroundings import Surroundings, surroundings
 from codelm.vocabulary import EOS, PAD, UNK, Vocabulary
 from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, WORKSPACE
 from codelm.words import DEDENT, INDENT, LONG_NUMBER, LONG_STRING, NEWLINE, words_of
@@ -39,6 +43,8 @@ _BEAMS, _LONGEST_LINE, _MOST_LINES = 4, 8, 2
 _SURE_ENOUGH = 0.25  # the least probability of all that follows the first token
 # The least probability, among all strings, of a string that is proposed: a quote may begin any sentence.
 _LEAST_STRING = 0.01
+# The best words that a suggested line may begin with: those behind them are not sure enough.
+_MOST_BEGINNINGS = 30
 # How probable it is that a name is one of those that are known to be there, where others are possible.
 _NAMED_SHARE = 0.9
 # Of the names that are known to be there, how probable it is that one is meant that no model has met there.
@@ -59,6 +65,8 @@ class _Cursor:
     words: Sequence[str]
     behind: str
     """The character right of the cursor."""
+    quote: str
+    """The quotes that strings have here."""
     inside: int = 0
     """How many of the words stand in a replacement field of an f-string, its bracket included."""
 
@@ -91,6 +99,7 @@ class Completer:
     def __init__(self, checkpoint: Checkpoint):
         self.importable: Importable | None = None
         self.knowledge = Knowledge(checkpoint)
+        self._shown: dict[str, Shown] = {}
         self._finder: Finder | None = None
 
     # --- what is learned ----------------------------------------------------------------------------------
@@ -106,28 +115,16 @@ class Completer:
 
     def forget(self) -> None:
         """Forget every word that was learned: open files are learned anew when they are next completed in."""
+        self._shown.clear()
         self.knowledge.forget()
 
     def opened(self, snapshot: Snapshot) -> None:
         """Have a document that was opened read between completions."""
         self.knowledge.opened(snapshot)
 
-    def suggest(
-        self,
-        snapshot: Snapshot,  # noqa: ARG002
-        offset: int,  # noqa: ARG002
-        *,
-        limit: int,  # noqa: ARG002
-        selected: Selected | None = None,  # noqa: ARG002
-        least: float = 0.0,  # noqa: ARG002
-        deadline: float = math.inf,  # noqa: ARG002
-        cancelled: Callable[[], bool] = never,  # noqa: ARG002
-    ) -> Suggestions:
-        """Return how the line at ``offset`` may go on."""
-        return Suggestions(())
-
     def close(self, uri: str) -> None:
         """Forget an open document."""
+        self._shown.pop(uri, None)
         self.knowledge.close(uri)
 
     def learned(self, index: WorkspaceIndex) -> LearnedWorkspace:
@@ -168,7 +165,7 @@ class Completer:
         soon after ``cancelled()`` turns true.
         """
         request, named = self._request(snapshot, offset, deadline, cancelled)
-        if request is None:
+        if request is None or request.cursor.kind is Kind.NUMBER:
             return Completions((), offset, complete=True)
         if cancelled():
             raise Cancelled
@@ -187,14 +184,105 @@ class Completer:
         if multi_token and self.knowledge.checkpoint.stream == "code" and len(best):
             count = min(len(best), _BEAMS)
             found = beam.lines(
-                mixture, state, best[:count], scores[:count],
-                beams=_BEAMS, longest=_LONGEST_LINE, ends=self._line_ends, least=math.log(_SURE_ENOUGH),
+                mixture, state, best[:count], scores[:count], beam.ending_at(self._line_ends),
+                beams=_BEAMS, longest=_LONGEST_LINE, least=math.log(_SURE_ENOUGH),
                 cancelled=cancelled, deadline=deadline,
             )  # fmt: skip
             # Behind the first five, so that they never push a single name out of sight.
-            items[5:5] = self._several(found, cursor.words, {item.text for item in items})
+            items[5:5] = self._several(found, cursor, {item.text for item in items})
             items = items[:limit]
         return Completions(tuple(items), cursor.start, complete and request.context.whole)
+
+    # --- lines ---------------------------------------------------------------------------------------------
+
+    def suggest(
+        self,
+        snapshot: Snapshot,
+        offset: int,
+        *,
+        limit: int,
+        selected: Selected | None = None,
+        least: float,
+        deadline: float = math.inf,
+        cancelled: Callable[[], bool] = never,
+    ) -> Suggestions:
+        """Return at most ``limit`` suggestions of how the line goes on, each at least so probable.
+
+        With an item ``selected`` in the list of completions, how it goes on behind that. While a suggestion is typed
+        it stays, and costs nothing. ``deadline`` (``time.monotonic()`` seconds) ends the search. Raises Cancelled
+        soon after ``cancelled()`` turns true.
+        """
+        shown = self._shown.get(snapshot.uri)
+        still = shown.still(snapshot.text, offset, selected) if shown is not None else []
+        if kept := [suggestion for suggestion in still if suggestion.probability >= least]:
+            return Suggestions(tuple(kept[:limit]))
+        if selected is None:
+            found = self._found(snapshot, offset, limit, least, deadline, cancelled)
+        elif not selected.text.startswith(snapshot.text[selected.start : offset]):
+            found = []
+        else:
+            accepted, behind = suggest.with_selected(snapshot, offset, selected)
+            found = self._found(accepted, behind, limit, least, deadline, cancelled, accepted=True)
+            found = [suggest.extending(selected, chosen, accepted.text, behind - offset) for chosen in found]
+        self._shown[snapshot.uri] = Shown(snapshot.text, offset, selected, found)
+        return Suggestions(tuple(chosen.suggestion for chosen in found))
+
+    def _found(
+        self,
+        snapshot: Snapshot,
+        offset: int,
+        limit: int,
+        least: float,
+        deadline: float,
+        cancelled: Callable[[], bool],
+        *,
+        accepted: bool = False,
+    ) -> list[Chosen]:
+        """Return what is suggested; with ``accepted`` the name before the cursor is not being typed any more."""
+        request, named = self._request(snapshot, offset, deadline, cancelled)
+        if request is None or self.knowledge.checkpoint.stream != "code":
+            return []
+        if cancelled():
+            raise Cancelled
+        cursor = request.cursor
+        tokens = self._tokens_before(snapshot, offset, cursor.start)
+        replaced = int(cursor.kind is Kind.STRING and cursor.behind in ("'", '"') and cursor.behind in cursor.typed)
+        around = surroundings(tokens, cursor.start, snapshot.text, offset, replaced)
+        if around is None or cursor.inside:
+            return []
+        lines = suggest.search(
+            request.mixture, request.state, self._beginnings(request, named, around, accepted), around,
+            self._session.word, cursor.quote,
+            least=least, limit=limit, deadline=deadline, cancelled=cancelled,
+        )  # fmt: skip
+        return suggest.choose(lines, around, least=least, limit=limit)
+
+    def _beginnings(
+        self, request: _Request, named: Candidates | None, around: Surroundings, accepted: bool
+    ) -> Beginnings:
+        """Return the words that a line may go on with at the cursor."""
+        cursor, mixture, state, word = request.cursor, request.mixture, request.state, self._session.word
+        if cursor.kind is Kind.STRING:
+            ids, scores, texts = self._fitting_strings(request, _MOST_BEGINNINGS)
+            others = np.array([[UNK, self._vocabulary.id(LONG_STRING)]])
+            return suggest.typed(ids, scores, texts, cursor.typed, math.exp(_log_sum(mixture.score(state, others))))
+        if accepted and cursor.typed:
+            ids = self._session.ids([cursor.typed])
+            return Beginnings(np.where(ids < mixture.size, ids, UNK), np.zeros(1, np.float32), (cursor.typed,))
+        if not cursor.typed and named is None:
+            ids, scores = beam.best_next(mixture, state, _MOST_BEGINNINGS)
+            return suggest.untyped(ids, scores, around, word)
+        ids, scores, _ = self._names(request, _MOST_BEGINNINGS, named)
+        texts = tuple(map(word, ids.tolist()))
+        if not cursor.typed:
+            return Beginnings(ids, scores, texts)
+        unseen = 0.0 if named is not None else math.exp(mixture.score(state, np.array([[UNK]]))[0, 0])
+        return suggest.typed(ids, scores, texts, cursor.typed, unseen, UNK if named is None else None)
+
+    def _tokens_before(self, snapshot: Snapshot, offset: int, start: int) -> Sequence[Token]:
+        lexed = self.knowledge.file(snapshot.uri).lex(snapshot.text[:offset] + "x")
+        end = bisect_right(lexed.tokens, start, key=lambda token: token.end)
+        return lexed.tokens[max(0, end - _CONTEXT_TOKENS) : end]
 
     # --- where the cursor is ------------------------------------------------------------------------------
 
@@ -340,23 +428,31 @@ class Completer:
     def _strings(self, request: _Request, limit: int) -> Completions:
         """Return the short strings that fit the one being typed, in its own quotes."""
         cursor, mixture, state = request.cursor, request.mixture, request.state
+        _, scores, texts = self._fitting_strings(request, limit)
+        # It is a string already: what matters is how probable each is among all strings.
+        every_string = np.concatenate([self._every_string, self._session.strings()])
+        scores = scores - _log_sum(mixture.score(state, every_string[None, : every_string.searchsorted(mixture.size)]))
+        items = []
+        for text, score in zip(texts, scores.tolist(), strict=True):
+            if math.exp(score) >= _LEAST_STRING:
+                text = text[:-1] if cursor.behind == text[-1] else text
+                items.append(Completion(text, CompletionKind.VALUE, math.exp(score)))
+        return Completions(tuple(items), cursor.start, complete=False)
+
+    def _fitting_strings(self, request: _Request, limit: int) -> tuple[Ids, Scores, tuple[str, ...]]:
+        """Return the best short strings that begin as the one being typed, and how they are written in its quotes."""
+        cursor = request.cursor
         opening = re.match(r"([a-zA-Z]*)(['\"])", cursor.typed)
         assert opening is not None
         prefix, quote = opening.groups()
         content = cursor.typed[opening.end() :]
         word_prefix = prefix.lower().replace("u", "") + '"'
         fitting = self._session.beginning_with(word_prefix + content)
-        best, scores = beam.best_next(mixture, state, limit, fitting[: fitting.searchsorted(mixture.size)])
-        # It is a string already: what matters is how probable each is among all strings.
-        every_string = np.concatenate([self._every_string, self._session.strings()])
-        scores = scores - _log_sum(mixture.score(state, every_string[None, : every_string.searchsorted(mixture.size)]))
-        closing = "" if cursor.behind == quote else quote
-        items = []
-        for word, score in zip(best.tolist(), scores.tolist(), strict=True):
-            inner = self._session.word(word)[len(word_prefix) : -1]
-            if math.exp(score) >= _LEAST_STRING and inner.startswith(content) and quote not in inner:
-                items.append(Completion(f"{prefix}{quote}{inner}{closing}", CompletionKind.VALUE, math.exp(score)))
-        return Completions(tuple(items), cursor.start, complete=False)
+        allowed = fitting[: fitting.searchsorted(request.mixture.size)]
+        best, scores = beam.best_next(request.mixture, request.state, limit, allowed)
+        inner = [self._session.word(number)[len(word_prefix) : -1] for number in best.tolist()]
+        good = [place for place, text in enumerate(inner) if text.startswith(content) and quote not in text]
+        return best[good], scores[good], tuple(f"{prefix}{quote}{inner[place]}{quote}" for place in good)
 
     @cached_property
     def _every_string(self) -> Ids:
@@ -373,7 +469,7 @@ class Completer:
         unwritable = (NEWLINE, INDENT, DEDENT, LONG_STRING, LONG_NUMBER)
         return frozenset([PAD, UNK, EOS, *(self._vocabulary.id(word) for word in unwritable)])
 
-    def _several(self, found: Sequence[Hypothesis], before: Sequence[str], listed: set[str]) -> list[Completion]:
+    def _several(self, found: Sequence[Hypothesis], cursor: _Cursor, listed: set[str]) -> list[Completion]:
         """Return items of several names or keywords, at most one for each first token."""
         items: list[Completion] = []
         begun: set[int] = set()
@@ -381,7 +477,8 @@ class Completer:
             words = _whole_part([self._session.word(word) for word in hypothesis.ids[: _sure_part(hypothesis)]])
             if hypothesis.ids[0] in begun or sum(word.isidentifier() for word in words) < 2:
                 continue
-            text = layout.text_of(words, grammar.line_of(before))
+            written = [layout.in_quotes(word, cursor.quote) for word in words]
+            text = layout.text_of(written, grammar.line_of(cursor.words))
             if text not in listed:
                 begun.add(hypothesis.ids[0])
                 probability = math.exp(sum(hypothesis.log_probs[: len(words)]))
@@ -442,17 +539,20 @@ def _cursor(token: Token, before: Sequence[Token], behind: str) -> _Cursor | Non
     """Return the cursor at the end of a token that is being typed, its last letter not being typed at all."""
     typed = token.text[:-1]
     if token.kind is Kind.STRING and (field := open_field(typed)) is not None:
-        return _in_field(typed[field:], token.start + field, before, behind)
+        other = "'" if typed.lstrip("fFrRtT")[:1] == '"' else '"'
+        return _in_field(typed[field:], token.start + field, before, behind, other)
     if token.kind not in (Kind.NAME, Kind.KEYWORD, Kind.STRING):
         return None
-    if before and before[-1].kind is Kind.NUMBER:
-        return None  # "1e", "0x": a number is being typed
+    is_number = bool(before) and before[-1].kind is Kind.NUMBER  # the cursor is right behind one
+    if is_number and typed:
+        return None  # "1e", "0x": it is being typed
     if token.kind is Kind.STRING and not _is_short_string(typed):
         return None
-    return _Cursor(token.kind, typed, token.start, list(words_of(before)), behind)
+    kind = Kind.NUMBER if is_number else token.kind
+    return _Cursor(kind, typed, token.start, list(words_of(before)), behind, layout.preferred_quote(before))
 
 
-def _in_field(field: str, start: int, before: Sequence[Token], behind: str) -> _Cursor | None:
+def _in_field(field: str, start: int, before: Sequence[Token], behind: str, quote: str) -> _Cursor | None:
     """Return the cursor in a replacement field of an f-string that begins at ``start``: as in a pair of brackets."""
     tokens = [token for token in lex(field + "x") if token.text]
     typed = tokens.pop()
@@ -460,7 +560,7 @@ def _in_field(field: str, start: int, before: Sequence[Token], behind: str) -> _
         return None
     inner = list(words_of(tokens))
     words = [*words_of(before), "(", *inner]
-    return _Cursor(typed.kind, typed.text[:-1], start + typed.start, words, behind, 1 + len(inner))
+    return _Cursor(typed.kind, typed.text[:-1], start + typed.start, words, behind, quote, 1 + len(inner))
 
 
 def _is_short_string(typed: str) -> bool:

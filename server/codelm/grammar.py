@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from keyword import kwlist
+from keyword import iskeyword, kwlist
 
 from codelm.layout import is_value
 from codelm.lexer import STATEMENT_KEYWORDS
@@ -53,6 +53,17 @@ def expected(words: Sequence[str]) -> tuple[Expected, frozenset[str]]:
     if last in (":", "async"):
         return Expected.ANY, frozenset()
     return Expected.ANY, _NO_OPERAND - _ALLOWED_AFTER.get(last, set())
+
+
+def fits(word: str, wanted: Expected, forbidden: frozenset[str]) -> bool:
+    """Return whether a word of any kind may stand where ``expected`` says so."""
+    if iskeyword(word):
+        return wanted is not Expected.NAME and word not in forbidden
+    if word.isidentifier():
+        return wanted is not Expected.KEYWORD
+    if is_value(word) and word not in (")", "]", "}"):  # a number or a string
+        return wanted is Expected.ANY
+    return True
 
 
 def line_of(words: Sequence[str]) -> Sequence[str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import NamedTuple
 
+from codelm.lexer import Kind, Token
+
 _OPENING = frozenset("([{")
 _CLOSING = frozenset(")]}")
 _MAY_BE_UNARY = frozenset(["-", "+", "~", "*", "**"])
@@ -24,16 +26,48 @@ def text_of(words: Sequence[str], line: Sequence[str] = ()) -> str:
     >>> text_of(["print", "(", "-", "x", "[", "1", ":", "]", ",", "end", "=", '""', ")"])
     'print(-x[1:], end="")'
     """
+    return "".join(pieces_of(words, line)).removeprefix(" ")
+
+
+def blank_before(words: Sequence[str], line: Sequence[str]) -> bool:
+    """Return whether a blank stands between the words ``line``, if there are any, and ``words``."""
+    return bool(line) and pieces_of(words, line)[0].startswith(" ")
+
+
+def pieces_of(words: Sequence[str], line: Sequence[str] = ()) -> list[str]:
+    """Return the text of each of ``words`` as they follow the words ``line``, with the blank before it.
+
+    >>> pieces_of(["=", "-", "1"], ["x"])
+    [' =', ' -', '1']
+    """
     every = [*line, *words]
     sides = _Sides(every)
     pieces: list[str] = []
     blank = False
     for place, word in enumerate(every):
         left, right = sides.of(place)
-        if place >= len(line):
-            pieces.append(f" {word}" if pieces and blank and left else word)
+        pieces.append(f" {word}" if place and blank and left else word)
         blank = right
-    return "".join(pieces)
+    return pieces[len(line) :]
+
+
+def in_quotes(word: str, quote: str) -> str:
+    r"""Return the text of a word that is a string in these quotes, where it may as well be written so.
+
+    >>> in_quotes('b"key"', "'"), in_quotes('"it\'s"', "'")
+    ("b'key'", '"it\'s"')
+    """
+    if quote == '"' or word[-1:] != '"' or "'" in word or "\\" in word:
+        return word
+    return word.replace('"', quote)
+
+
+def preferred_quote(tokens: Sequence[Token]) -> str:
+    """Return the quotes that most of the short strings among some tokens have."""
+    short = [text.lstrip("rRbBuUfFtT")[:3] for kind, text, _ in tokens if kind is Kind.STRING]
+    single = sum(text[:1] == "'" and text != "'''" for text in short)
+    double = sum(text[:1] == '"' and text != '"""' for text in short)
+    return "'" if single > double else '"'
 
 
 class _Blanks(NamedTuple):

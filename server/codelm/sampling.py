@@ -125,7 +125,9 @@ def search(
     possible = _Without(model, never)
     first, scores = beam.best_next(possible, state, beams)
     ending = np.isin(first, list(ends))
-    found = beam.lines(possible, state, first[~ending], scores[~ending], beams=beams, longest=longest, ends=ends)
+    found = beam.lines(
+        possible, state, first[~ending], scores[~ending], beam.ending_at(ends), beams=beams, longest=longest
+    )
     if ending.any():
         found.append(Hypothesis((), ()).ending(float(np.logaddexp.reduce(scores[ending]))))
     return sorted(found, key=lambda hypothesis: -hypothesis.log_prob)

@@ -14,7 +14,7 @@ import numpy as np
 from codelm import sampling
 from codelm.beam import Hypothesis
 from codelm.errors import UsageError
-from codelm.layout import text_of
+from codelm.layout import pieces_of
 from codelm.lexer import Kind, Token, lex
 from codelm.model import LanguageModel
 from codelm.sampling import Sampling
@@ -195,8 +195,8 @@ def render(words: Sequence[str], before: Sequence[str] = (), indents: Sequence[s
 
     def write() -> None:
         if current:
-            pieces.append(_blank(begun, current) if begun else "".join(blocks[-1:]))
-            pieces.append(text_of(current, begun))
+            pieces.append("" if begun else "".join(blocks[-1:]))
+            pieces.extend(pieces_of(current, begun))
             begun.extend(current)
             current.clear()
 
@@ -228,12 +228,6 @@ def joined(prompt: str, text: str) -> str:
 def _unfinished(words: Sequence[str]) -> Sequence[str]:
     """Return those of the words that stand on the last logical line."""
     return words[max((place for place, word in enumerate(words, 1) if word in _STRUCTURE), default=0) :]
-
-
-def _blank(line: Sequence[str], words: Sequence[str]) -> str:
-    """Return the blank between the beginning of a line and how it goes on, or nothing."""
-    whole = text_of([*line, *words])
-    return " " if whole.removesuffix(text_of(words, line)).endswith(" ") else ""
 
 
 def _with_blanks(words: Sequence[str]) -> str:
