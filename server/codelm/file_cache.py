@@ -16,7 +16,6 @@ from functools import cached_property
 
 import numpy as np
 
-from codelm.file_words import FILLER
 from codelm.places_model import Floats, Found, Matches, PlacesModel, Symbols, shares
 
 LONGEST = 10
@@ -77,7 +76,7 @@ class FileModel(PlacesModel):
         return said
 
     def _matches(self, contexts: Symbols) -> Matches:
-        return self.matches(self.places.sequence, FILLER + 1, len(self.places.sequence), contexts)
+        return self.matches(self.places.sequence, 0, contexts)
 
     @cached_property
     def _everywhere(self) -> tuple[Floats, Floats]:

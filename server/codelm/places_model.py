@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from codelm.file_words import OUTSIDE, START, Places
+from codelm.file_words import FILLER, OUTSIDE, START, Places
 from codelm.model import Ids, Scores, among
 from codelm.vocabulary import PAD
 
@@ -22,6 +22,7 @@ _LEAST = np.finfo(np.float64).tiny  # anything but zero
 _BEST_KEPT = 256  # words from which the allowed ones are taken
 _FEW_ALLOWED = 4096
 _MOST_PLACES = 4096  # places of one row that are looked at, the nearest ones: enough, and quick in any file
+_BLOCK = 32  # words to a block when the greatest of many masses are sought
 _FEW_PLACES = 256  # places whose whole context is compared at once
 _DECAY = np.exp(-np.arange(int(NEAR * 20)) / NEAR) + _FAR_WEIGHT
 
@@ -116,10 +117,7 @@ class PlacesModel(ABC):
                 words, masses, allowed = words[numbers], masses[:, numbers], None
             else:
                 kept = max(k, _BEST_KEPT)
-        least = np.full((len(best), 1), _LEAST)
-        if masses.shape[1] > kept:
-            np.maximum(least, np.partition(masses, -kept, axis=1)[:, [-kept]], out=least)
-        rows, numbers = (masses >= least).nonzero()
+        rows, numbers = _greatest(masses, kept)
         if allowed is not None:
             listed = among(words[numbers], allowed)
             rows, numbers = rows[listed], numbers[listed]
@@ -151,20 +149,21 @@ class PlacesModel(ABC):
         weighed: Floats = _DECAY.take(np.abs(places - self.places.gap), mode="clip")
         return weighed
 
-    def matches(self, symbols: Symbols, begin: int, end: int, contexts: Symbols) -> "Matches":
-        """Return the places from ``begin`` to before ``end`` that match contexts at one symbol or more.
+    def matches(self, symbols: Symbols, begin: int, contexts: Symbols) -> "Matches":
+        """Return the places that match contexts at one symbol or more.
 
-        ``symbols`` are those of the file's whole sequence.
+        ``symbols`` are those of the sequence from ``begin`` on; the first ``FILLER`` + 1 of them stand before any place
+        that is looked at.
         """
-        hits = np.flatnonzero(symbols[begin - 1 : end - 1] == contexts[:, -1:])
-        rows, places = np.divmod(hits, end - begin)
-        places += begin
+        hits = np.flatnonzero(symbols[FILLER:-1] == contexts[:, -1:])
+        rows, places = np.divmod(hits, len(symbols) - FILLER - 1)
+        places += begin + FILLER + 1
         is_word = self.places.sequence[places] >= 0  # and not the cursor itself
         places, rows = places[is_word], rows[is_word]
         if len(places) > _MOST_PLACES:
             kept = _nearest_ones(places, rows, self.places.gap)
             places, rows = places[kept], rows[kept]
-        return Matches.of(symbols, places, rows, contexts)
+        return Matches.of(symbols, begin, places, rows, contexts)
 
     def _found(self, state: PlacesState) -> Found:
         if not state.found:
@@ -195,9 +194,9 @@ class Matches:
     longest: Ids
 
     @classmethod
-    def of(cls, symbols: Symbols, places: Ids, rows: Ids, contexts: Symbols) -> "Matches":
-        """Return how long places match that do so at one symbol."""
-        lengths = _lengths(symbols, places, rows, contexts)
+    def of(cls, symbols: Symbols, begin: int, places: Ids, rows: Ids, contexts: Symbols) -> "Matches":
+        """Return how long places match that do so at one symbol; ``symbols`` are those from the place ``begin`` on."""
+        lengths = _lengths(symbols, places - begin, rows, contexts)
         longest = np.zeros(len(contexts), np.int64)
         found = np.bincount(rows, minlength=len(contexts)).nonzero()[0]
         if len(found):
@@ -248,6 +247,18 @@ def shares(weights: Floats, at_least: Floats) -> Floats:
     each = np.zeros((len(weights), weights.shape[1] + 1))
     np.divide(weights, at_least, out=each[:, 1:], where=at_least > 0)
     return each.cumsum(axis=1)
+
+
+def _greatest(masses: Floats, kept: int) -> tuple[Ids, Ids]:
+    """Return the rows and columns of at least the ``kept`` greatest masses of each row (B, U), where so many are not 0.
+
+    At least so many reach the least of as many blocks' maxima.
+    """
+    least = np.full((len(masses), 1), _LEAST)
+    if (blocks := masses.shape[1] // _BLOCK) > kept:
+        maxima = masses[:, : blocks * _BLOCK].reshape(-1, blocks, _BLOCK).max(axis=2)
+        np.maximum(least, np.partition(maxima, -kept, axis=1)[:, [-kept]], out=least)
+    return np.divmod(np.flatnonzero(masses >= least), max(masses.shape[1], 1))
 
 
 def _nearest_ones(places: Ids, rows: Ids, gap: int) -> NDArray[np.bool_]:
