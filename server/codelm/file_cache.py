@@ -49,8 +49,10 @@ class FileModel(PlacesModel):
         weights = self._weights[matches.longest]
         frequencies, near = self._everywhere
         nearness = self.nearness(matches.places)
-        even = shares(weights[:, 1:NEAREST], matches.at_least(LONGEST))
-        weighed = shares(weights[:, NEAREST + 2 :], matches.at_least(NEAR_DEPTHS - 1, nearness))
+        even = shares(weights[:, 1:NEAREST], matches.at_least())
+        by_nearness = np.zeros((len(contexts), LONGEST))
+        by_nearness[:, : NEAR_DEPTHS - 1] = weights[:, NEAREST + 2 :]
+        weighed = shares(by_nearness, matches.at_least(nearness))
         each = matches.of_each(even) + nearness * matches.of_each(weighed)
         sequence = self.places.sequence
         masses = matches.summed(each, sequence[matches.places], len(frequencies))

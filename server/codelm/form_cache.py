@@ -55,7 +55,7 @@ class FormModel(PlacesModel):
         by_depth = np.zeros((len(contexts), LONGEST + 1))
         by_depth[:, _DEPTHS] = weights[:, : len(DEPTHS)]
         nearness = self.nearness(matches.places)
-        each = nearness * matches.of_each(shares(by_depth[:, 1:], matches.at_least(LONGEST, nearness)))
+        each = nearness * matches.of_each(shares(by_depth[:, 1:], matches.at_least(nearness)))
         last = matches.rows[matches.last]
         each[matches.last] += (weights[:, EVEN] / np.maximum(np.bincount(last, minlength=len(weights)), 1))[last]
         sequence = self.places.sequence

@@ -185,23 +185,25 @@ class Matches:
     """The places that match B contexts, N of them: those of the first row first, from the file's beginning on.
 
     ``places`` (N,), ``rows`` (N,): whose they are, ``lengths`` (N,): how many words before each match; ``longest``
-    (B,): the greatest of a row's lengths, 0 where it has no places.
+    (B,): the greatest of a row's lengths, 0 where it has no places; ``width``: L + 1, how many lengths there are.
     """
 
     places: Ids
     rows: Ids
     lengths: Ids
     longest: Ids
+    width: int
 
     @classmethod
     def of(cls, symbols: Symbols, begin: int, places: Ids, rows: Ids, contexts: Symbols) -> "Matches":
         """Return how long places match that do so at one symbol; ``symbols`` are those from the place ``begin`` on."""
         lengths = _lengths(symbols, places - begin, rows, contexts)
         longest = np.zeros(len(contexts), np.int64)
-        found = np.bincount(rows, minlength=len(contexts)).nonzero()[0]
-        if len(found):
-            longest[found] = np.maximum.reduceat(lengths, rows.searchsorted(found))
-        return cls(places, rows, lengths, longest)
+        if len(places):
+            starts = rows.searchsorted(np.arange(len(contexts)))
+            found = rows.take(starts, mode="clip") == np.arange(len(contexts))
+            longest[found] = np.maximum.reduceat(lengths, starts[found])
+        return cls(places, rows, lengths, longest, contexts.shape[1] + 1)
 
     @cached_property
     def last(self) -> Ids:
@@ -209,16 +211,14 @@ class Matches:
         last: Ids = (self.lengths == self.longest[self.rows]).nonzero()[0]
         return last
 
-    def at_least(self, deepest: int, weights: Floats | None = None) -> Floats:
-        """Return how many places of each row, or what weights, match at 1, 2 … ``deepest`` at least: (B, deepest)."""
-        cells = self._cells(np.minimum(self.lengths, deepest), deepest)
-        counts = np.bincount(cells, weights, len(self.longest) * (deepest + 1)).reshape(-1, deepest + 1)
-        return counts[:, :0:-1].cumsum(axis=1)[:, ::-1].astype(np.float64)
+    def at_least(self, weights: Floats | None = None) -> Floats:
+        """Return how many places of each row, or what weights (N,), match at 1, 2 … L words at least: (B, L)."""
+        counts = np.bincount(self._cells, weights, len(self.longest) * self.width).reshape(-1, self.width)
+        return counts[:, :0:-1].cumsum(axis=1)[:, ::-1].astype(np.float64, copy=False)
 
     def of_each(self, shares: Floats) -> Floats:
-        """Return each place's share by its length: shares (B, deepest + 1) → (N,)."""
-        deepest = shares.shape[1] - 1
-        return shares.ravel().take(self._cells(np.minimum(self.lengths, deepest), deepest))
+        """Return each place's share by its length: shares (B, L + 1) → (N,)."""
+        return shares.take(self._cells)
 
     def summed(self, each: Floats, numbers: Symbols, count: int) -> Floats:
         """Return the sum of what ``each`` (N,) has, by row and by the number (N,) of a word: (B, count)."""
@@ -236,8 +236,10 @@ class Matches:
         above_first = np.where(places < gap, places, -places)
         return found, np.abs(np.maximum.reduceat(above_first, rows.searchsorted(found)))
 
-    def _cells(self, lengths: Ids, deepest: int) -> Ids:
-        return self.rows * (deepest + 1) + lengths
+    @cached_property
+    def _cells(self) -> Ids:
+        """Where each place is in a table of rows and lengths."""
+        return self.rows * self.width + self.lengths
 
 
 def shares(weights: Floats, at_least: Floats) -> Floats:
