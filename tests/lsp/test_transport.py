@@ -1,5 +1,7 @@
 """Messages are found in what is received, however it is cut."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ def received(pieces: list[bytes]) -> list[bytes]:
 def test_messages_come_whole_and_in_order(bodies, cuts):
     stream = b"".join(map(framed, bodies))
     places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    assert received([stream[begin:end] for begin, end in zip(places, places[1:], strict=False)]) == bodies
+    assert received([stream[begin:end] for begin, end in pairwise(places)]) == bodies
 
 
 def test_other_headers_are_read_over():
