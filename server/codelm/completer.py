@@ -147,10 +147,11 @@ class Completer:
     ) -> Suggestions:
         """Return at most ``limit`` suggestions of how the line goes on, each at least so probable.
 
-        With an item ``selected`` in the list of completions, how it goes on behind that. While a suggestion is typed
-        it stays, and costs nothing. ``deadline`` (``time.monotonic()`` seconds) ends the search. Raises Cancelled
-        soon after ``cancelled()`` turns true.
+        That is ``suggest.LEAST`` at the least. With an item ``selected`` in the list of completions, how the line goes
+        on behind that. While a suggestion is typed it stays, and costs nothing. ``deadline`` (``time.monotonic()``
+        seconds) ends the search. Raises Cancelled soon after ``cancelled()`` turns true.
         """
+        least = max(least, suggest.LEAST)
         shown = self._shown.get(snapshot.uri)
         still = shown.still(snapshot.text, offset, selected) if shown is not None else []
         if kept := [suggestion for suggestion in still if suggestion.probability >= least]:

@@ -29,9 +29,12 @@ S = TypeVar("S")
 Words = Callable[[int], str]
 """What the word of an id is."""
 
+LEAST = 0.05
+"""The least probability of a suggestion that somebody has asked for: what is less probable is seldom even alike."""
+
 _BEAMS, _LONGEST = 5, 24
-# By how much a part of a line must be surer than a whole one, and how sure it is at most asked to be.
-_PART_SURER, _SURE = 2.0, 0.9
+# By how much a part of a line must be surer than a whole one, and how sure at least and at most.
+_PART_SURER, _PART_LEAST, _PART_SURE = 2.0, 0.2, 0.9
 _SHORTEST_PART = 2  # words
 # Of the words that begin with the letters typed and that nobody has seen, what share is left by each letter.
 _A_LETTER = 0.2
@@ -203,7 +206,7 @@ def choose(lines: Sequence[Line], around: Surroundings, *, least: float, limit: 
     """
     lines = [line for line in lines if not _stands_beside(line.text(len(line.words)), around)]
     whole = [(line, len(line.words), line.whole, True) for line in lines if _is_shown_whole(line, around, least)]
-    surer = min(max(least, _SURE), least * _PART_SURER)
+    surer = min(max(least * _PART_SURER, _PART_LEAST), max(least, _PART_SURE))
     parts = [
         (line, count, line.probabilities[count - 1], False)
         for line in lines
