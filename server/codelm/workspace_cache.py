@@ -297,7 +297,9 @@ class WorkspaceModel:
         """Return what is known of each row before the answer, (B, SIGNALS): the length of its longest match, how many
         places match at that length, and the probability of the best word there.
         """
-        rows = [self._row(state, row) for row in range(len(state.contexts))]
+        if self.empty:
+            return np.zeros((len(state.contexts), SIGNALS))
+        rows = self._rows(state)
         few = np.array([[np.log1p(row.places) / 10, self._top(row)] for row in rows])
         return np.concatenate([one_hot(np.array([row.length for row in rows]), LONGEST + 1), few], axis=1)
 
@@ -330,7 +332,7 @@ class WorkspaceModel:
         if len(row.masses):
             return float(row.masses.max())
         counted, _ = row.wide[-1]
-        return float(self._masses(row, counted.best[:1])[0])
+        return float(self._masses([row], np.zeros(1, np.int64), counted.best[:1])[0])
 
     @cached_property
     def _all(self) -> Counted:
