@@ -37,6 +37,8 @@ _CONTEXT_TOKENS = 512
 # The best words that a suggested line may begin with: those behind them are not sure enough.
 _MOST_BEGINNINGS = 30
 
+_Asked = tuple[Snapshot, int, Checkpoint, LearnedWorkspace | None]
+
 
 class Completer:
     """Completes Python with a model, and with what it learns from the open files and the workspace.
@@ -52,6 +54,7 @@ class Completer:
         self._names, self._strings, self._phrases = Names(vocabulary), Strings(vocabulary), Phrases(vocabulary)
         self._shown: dict[str, Shown] = {}
         self._finder: Finder | None = None
+        self._last: tuple[_Asked, Request | None, Candidates | None] | None = None  # of the last list
 
     # --- what is learned ----------------------------------------------------------------------------------
 
@@ -67,6 +70,7 @@ class Completer:
     def forget(self) -> None:
         """Forget every word that was learned: open files are learned anew when they are next completed in."""
         self._shown.clear()
+        self._last = None
         self.knowledge.forget()
 
     def opened(self, snapshot: Snapshot) -> None:
@@ -76,6 +80,7 @@ class Completer:
     def close(self, uri: str) -> None:
         """Forget an open document."""
         self._shown.pop(uri, None)
+        self._last = None
         self.knowledge.close(uri)
 
     def learned(self, index: WorkspaceIndex) -> LearnedWorkspace:
@@ -116,6 +121,7 @@ class Completer:
         soon after ``cancelled()`` turns true.
         """
         request, named = self._request(snapshot, offset, deadline, cancelled)
+        self._last = self._asked(snapshot, offset), request, named
         if request is None or request.cursor.kind is Kind.NUMBER:
             return Completions((), offset, complete=True)
         if cancelled():
@@ -179,7 +185,11 @@ class Completer:
         accepted: bool = False,
     ) -> list[Chosen]:
         """Return what is suggested; with ``accepted`` the name before the cursor is not being typed any more."""
-        request, named = self._request(snapshot, offset, deadline, cancelled)
+        last, self._last = self._last, None
+        if last is not None and last[0] == self._asked(snapshot, offset):  # the list was asked for a moment ago
+            _, request, named = last
+        else:
+            request, named = self._request(snapshot, offset, deadline, cancelled)
         if request is None or self.knowledge.checkpoint.stream != "code":
             return []
         if cancelled():
@@ -252,6 +262,10 @@ class Completer:
             deadline=deadline, cancelled=cancelled,
         )  # fmt: skip
         return Request(cursor, context, self._session), named
+
+    def _asked(self, snapshot: Snapshot, offset: int) -> _Asked:
+        """Return all that an answer depends on."""
+        return snapshot, offset, self.knowledge.checkpoint, self.workspace
 
     @property
     def _session(self) -> SessionVocabulary:
