@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from codelm.importable import Importable
 from codelm.knowledge import AUTO, Knowledge
 from codelm.learned import LearnedWorkspace
 from codelm.lexer import Kind, Token
-from codelm.names import Names, log_sum
+from codelm.names import Names, log_sum, sources_of
 from codelm.phrases import Phrases
 from codelm.request import Request
 from codelm.scope import place_of
@@ -200,8 +201,10 @@ class Completer:
         around = surroundings(tokens, cursor.start, snapshot.text, offset, replaced)
         if around is None or cursor.inside:
             return []
+        begin = self._beginnings(request, named, around, accepted)
+        begin = replace(begin, sources=tuple(sources_of(request, begin.ids, begin.log_probs)))
         lines = suggest.search(
-            request.mixture, request.state, self._beginnings(request, named, around, accepted), around,
+            request.mixture, request.state, begin, around,
             self._session.word, cursor.quote,
             least=least, limit=limit, deadline=deadline, cancelled=cancelled,
         )  # fmt: skip
