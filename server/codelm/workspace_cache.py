@@ -297,18 +297,12 @@ class WorkspaceModel:
         """Return what is known of each row before the answer, (B, SIGNALS): the length of its longest match, how many
         places match at that length, and the probability of the best word there.
         """
-<<<<<<< HEAD
         if self.empty:
             return np.zeros((len(state.contexts), SIGNALS))
         rows = self._rows(state)
-        few = np.array([[np.log1p(row.places) / 10, self._top(row)] for row in rows])
-        return np.concatenate([one_hot(np.array([row.length for row in rows]), LONGEST + 1), few], axis=1)
-=======
-        rows = [self._row(state, row) for row in range(len(state.contexts))]
         lengths = np.array([row.length for row in rows], np.int64)
         few = np.array([[np.log1p(row.places) / 10, self._top(row)] for row in rows]).reshape(-1, 2)
         return np.concatenate([one_hot(lengths, LONGEST + 1), few], axis=1)
->>>>>>> tests
 
     def experts(self, state: WorkspaceState, word: int) -> Floats:
         """Return what each expert says of one word, for a state of one row: (EXPERTS,), zero where it says nothing."""
