@@ -33,6 +33,7 @@ format: $(DEV)/installed
 
 bench: $(DEV)/installed
 	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python tests/benchmarks/serving.py
 	$(BIN)/python tests/benchmarks/workspace.py
 	$(BIN)/python tests/benchmarks/networks.py
 	$(BIN)/python tests/benchmarks/training.py

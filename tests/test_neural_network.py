@@ -278,6 +278,25 @@ def test_proposals_are_exact_whatever_the_unknown_word_gets(seed, unknown, k, sh
     assert (proposed[count:] == -1).all()
 
 
+@settings(max_examples=100)
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 80), rows=st.integers(0, 5), unknown=st.floats(-8, 8))
+def test_what_is_proposed_for_several_rows_is_what_is_for_each(seed, k, rows, unknown):
+    rng = np.random.default_rng(seed)
+    shape = replace(networks.SHAPES[NAMES[2]], words=WORDS, outputs=OUTPUTS)
+    logits = rng.normal(size=(rows, OUTPUTS)).astype(np.float32) * 2
+    logits[:, UNK] += np.float32(unknown)
+    logits[:, PAD] = -np.inf
+    log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    said = Said(log_probs, np.argsort(-log_probs, axis=1, kind="stable")[:, :64])
+    made = Outputs(shape, np.log(rng.dirichlet(np.ones(WORDS - OUTPUTS + 1))).astype(np.float32))
+    proposed = made.propose(said, k)
+    assert proposed.shape == (rows, k)
+    for row in range(rows):
+        scores = made.scores(said, np.tile(np.arange(WORDS), (rows, 1)))[row, PAD + 1 :]
+        np.testing.assert_array_equal(scores[proposed[row] - PAD - 1], -np.sort(-scores)[:k])
+        assert len(set(proposed[row].tolist())) == k
+
+
 def test_usually_the_list_of_the_head_is_enough(monkeypatch):
     model = networks.opened("cnn, dilated, gated, residual", "onnx, int8")
     state = model.read(model.start(), np.array([9, 8, 7]))

@@ -1,92 +1,44 @@
 """Text and a cursor in, completions out. Knows nothing of editors and does no I/O."""
 
 import math
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from keyword import iskeyword
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from codelm import beam, grammar, layout, suggest
-from codelm.beam import Hypothesis, never
+from codelm import beam, grammar, suggest
+from codelm.beam import never
 from codelm.buffer import scan
 from codelm.candidates import Candidates, Finder
 from codelm.checkpoint import Checkpoint
-from codelm.completion import Completion, CompletionKind, Completions, Selected, Snapshot, Source, Suggestions
+from codelm.completion import Completions, Selected, Snapshot, Suggestions
+from codelm.cursor import Cursor, cursor_at
 from codelm.errors import Cancelled
-from codelm.fstring import open_field
-from codelm.grammar import Expected
 from codelm.importable import Importable
-from codelm.knowledge import AUTO, Context, Knowledge
+from codelm.knowledge import AUTO, Knowledge
 from codelm.learned import LearnedWorkspace
-from codelm.lexer import Kind, Token, lex
-from codelm.mixture import Mixture, MixtureState
-from codelm.model import Ids, Scores, among
+from codelm.lexer import Kind, Token
+from codelm.names import Names, log_sum, sources_of
+from codelm.phrases import Phrases
+from codelm.request import Request
 from codelm.scope import place_of
 from codelm.session import SessionVocabulary
 from codelm.shown import Shown
+from codelm.strings import Strings
 from codelm.suggest import Beginnings, Chosen
 from codelm.surroundings import Surroundings, surroundings
-from codelm.vocabulary import EOS, PAD, UNK, Vocabulary
-from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, WORKSPACE
-from codelm.words import DEDENT, INDENT, LONG_NUMBER, LONG_STRING, NEWLINE, words_of
+from codelm.vocabulary import UNK, Vocabulary
+from codelm.words import LONG_STRING
 from codelm.workspace import WorkspaceIndex
 
 # Tokens before the cursor that are made words for the grammar: a logical line most often.
 _CONTEXT_TOKENS = 512
-# The beam that makes items of several tokens, and when such an item is worth a place in the list.
-_BEAMS, _LONGEST_LINE, _MOST_LINES = 4, 8, 2
-_SURE_ENOUGH = 0.25  # the least probability of all that follows the first token
-# The least probability, among all strings, of a string that is proposed: a quote may begin any sentence.
-_LEAST_STRING = 0.01
 # The best words that a suggested line may begin with: those behind them are not sure enough.
 _MOST_BEGINNINGS = 30
-# How probable it is that a name is one of those that are known to be there, where others are possible.
-_NAMED_SHARE = 0.9
-# Of the names that are known to be there, how probable it is that one is meant that no model has met there.
-_UNMET_SHARE = 0.15
-_SOURCES = {
-    FILE: Source.FILE, FORM: Source.FILE, NEURAL: Source.FILE, WORKSPACE: Source.PROJECT, NETWORK: Source.NETWORK,
-    BASE: Source.BASE,
-}  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class _Cursor:
-    """What stands at the cursor: the token being typed (it may be empty), and the words before it."""
-
-    kind: Kind
-    typed: str
-    start: int
-    words: Sequence[str]
-    behind: str
-    """The character right of the cursor."""
-    quote: str
-    """The quotes that strings have here."""
-    inside: int = 0
-    """How many of the words stand in a replacement field of an f-string, its bracket included."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Request:
-    """One request: the cursor, the models as they are now, and their state behind the words before the cursor."""
-
-    cursor: _Cursor
-    context: Context
-
-    @property
-    def mixture(self) -> Mixture:
-        """The models as they are now."""
-        return self.context.mixture
-
-    @property
-    def state(self) -> MixtureState:
-        """Their state behind the words before the cursor."""
-        return self.context.state
+_Asked = tuple[Snapshot, int, Checkpoint, LearnedWorkspace | None]
 
 
 class Completer:
@@ -99,8 +51,11 @@ class Completer:
     def __init__(self, checkpoint: Checkpoint):
         self.importable: Importable | None = None
         self.knowledge = Knowledge(checkpoint)
+        vocabulary = checkpoint.vocabulary
+        self._names, self._strings, self._phrases = Names(vocabulary), Strings(vocabulary), Phrases(vocabulary)
         self._shown: dict[str, Shown] = {}
         self._finder: Finder | None = None
+        self._last: tuple[_Asked, Request | None, Candidates | None] | None = None  # of the last list
 
     # --- what is learned ----------------------------------------------------------------------------------
 
@@ -116,6 +71,7 @@ class Completer:
     def forget(self) -> None:
         """Forget every word that was learned: open files are learned anew when they are next completed in."""
         self._shown.clear()
+        self._last = None
         self.knowledge.forget()
 
     def opened(self, snapshot: Snapshot) -> None:
@@ -125,6 +81,7 @@ class Completer:
     def close(self, uri: str) -> None:
         """Forget an open document."""
         self._shown.pop(uri, None)
+        self._last = None
         self.knowledge.close(uri)
 
     def learned(self, index: WorkspaceIndex) -> LearnedWorkspace:
@@ -165,31 +122,20 @@ class Completer:
         soon after ``cancelled()`` turns true.
         """
         request, named = self._request(snapshot, offset, deadline, cancelled)
+        self._last = self._asked(snapshot, offset), request, named
         if request is None or request.cursor.kind is Kind.NUMBER:
             return Completions((), offset, complete=True)
         if cancelled():
             raise Cancelled
-        cursor, mixture, state = request.cursor, request.mixture, request.state
+        cursor = request.cursor
         if cursor.kind is Kind.STRING:
-            return self._strings(request, limit)
-        best, scores, complete = self._names(request, limit, named)
-        kinds = {candidate.name: candidate.kind for candidate in named.items} if named else {}
-        words = [self._session.word(word) for word in best.tolist()]
-        items = [
-            Completion(word, kinds.get(word, kind), math.exp(score), source)
-            for word, kind, score, source in zip(
-                words, self._kinds(request, best, words), scores.tolist(), _sources(request, best, scores), strict=True
-            )
-        ]
+            return self._strings.complete(request, limit)
+        best, scores, complete = self._names.best(request, limit, named)
+        items = self._names.items(request, best, scores, named)
         if multi_token and self.knowledge.checkpoint.stream == "code" and len(best):
-            count = min(len(best), _BEAMS)
-            found = beam.lines(
-                mixture, state, best[:count], scores[:count], beam.ending_at(self._line_ends),
-                beams=_BEAMS, longest=_LONGEST_LINE, least=math.log(_SURE_ENOUGH),
-                cancelled=cancelled, deadline=deadline,
-            )  # fmt: skip
+            listed = {item.text for item in items}
             # Behind the first five, so that they never push a single name out of sight.
-            items[5:5] = self._several(found, cursor, {item.text for item in items})
+            items[5:5] = self._phrases.items(request, best, scores, listed, deadline=deadline, cancelled=cancelled)
             items = items[:limit]
         return Completions(tuple(items), cursor.start, complete and request.context.whole)
 
@@ -208,10 +154,11 @@ class Completer:
     ) -> Suggestions:
         """Return at most ``limit`` suggestions of how the line goes on, each at least so probable.
 
-        With an item ``selected`` in the list of completions, how it goes on behind that. While a suggestion is typed
-        it stays, and costs nothing. ``deadline`` (``time.monotonic()`` seconds) ends the search. Raises Cancelled
-        soon after ``cancelled()`` turns true.
+        That is ``suggest.LEAST`` at the least. With an item ``selected`` in the list of completions, how the line goes
+        on behind that. While a suggestion is typed it stays, and costs nothing. ``deadline`` (``time.monotonic()``
+        seconds) ends the search. Raises Cancelled soon after ``cancelled()`` turns true.
         """
+        least = max(least, suggest.LEAST)
         shown = self._shown.get(snapshot.uri)
         still = shown.still(snapshot.text, offset, selected) if shown is not None else []
         if kept := [suggestion for suggestion in still if suggestion.probability >= least]:
@@ -239,7 +186,11 @@ class Completer:
         accepted: bool = False,
     ) -> list[Chosen]:
         """Return what is suggested; with ``accepted`` the name before the cursor is not being typed any more."""
-        request, named = self._request(snapshot, offset, deadline, cancelled)
+        last, self._last = self._last, None
+        if last is not None and last[0] == self._asked(snapshot, offset):  # the list was asked for a moment ago
+            _, request, named = last
+        else:
+            request, named = self._request(snapshot, offset, deadline, cancelled)
         if request is None or self.knowledge.checkpoint.stream != "code":
             return []
         if cancelled():
@@ -250,29 +201,31 @@ class Completer:
         around = surroundings(tokens, cursor.start, snapshot.text, offset, replaced)
         if around is None or cursor.inside:
             return []
+        begin = self._beginnings(request, named, around, accepted)
+        begin = replace(begin, sources=tuple(sources_of(request, begin.ids, begin.log_probs)))
         lines = suggest.search(
-            request.mixture, request.state, self._beginnings(request, named, around, accepted), around,
+            request.mixture, request.state, begin, around,
             self._session.word, cursor.quote,
             least=least, limit=limit, deadline=deadline, cancelled=cancelled,
         )  # fmt: skip
         return suggest.choose(lines, around, least=least, limit=limit)
 
     def _beginnings(
-        self, request: _Request, named: Candidates | None, around: Surroundings, accepted: bool
+        self, request: Request, named: Candidates | None, around: Surroundings, accepted: bool
     ) -> Beginnings:
         """Return the words that a line may go on with at the cursor."""
         cursor, mixture, state, word = request.cursor, request.mixture, request.state, self._session.word
         if cursor.kind is Kind.STRING:
-            ids, scores, texts = self._fitting_strings(request, _MOST_BEGINNINGS)
+            ids, scores, texts = self._strings.fitting(request, _MOST_BEGINNINGS)
             others = np.array([[UNK, self._vocabulary.id(LONG_STRING)]])
-            return suggest.typed(ids, scores, texts, cursor.typed, math.exp(_log_sum(mixture.score(state, others))))
+            return suggest.typed(ids, scores, texts, cursor.typed, math.exp(log_sum(mixture.score(state, others))))
         if accepted and cursor.typed:
             ids = self._session.ids([cursor.typed])
             return Beginnings(np.where(ids < mixture.size, ids, UNK), np.zeros(1, np.float32), (cursor.typed,))
         if not cursor.typed and named is None:
             ids, scores = beam.best_next(mixture, state, _MOST_BEGINNINGS)
             return suggest.untyped(ids, scores, around, word)
-        ids, scores, _ = self._names(request, _MOST_BEGINNINGS, named)
+        ids, scores, _ = self._names.best(request, _MOST_BEGINNINGS, named)
         texts = tuple(map(word, ids.tolist()))
         if not cursor.typed:
             return Beginnings(ids, scores, texts)
@@ -288,7 +241,7 @@ class Completer:
 
     def _request(
         self, snapshot: Snapshot, offset: int, deadline: float, cancelled: Callable[[], bool]
-    ) -> tuple[_Request | None, Candidates | None]:
+    ) -> tuple[Request | None, Candidates | None]:
         """Return what is asked, and the names that are known to be there; None for a request in a comment or a number.
 
         A letter is put where the cursor is and the text up to there is lexed: the token that the letter ends up
@@ -300,7 +253,7 @@ class Completer:
         while not lexed.tokens[at].text:
             at -= 1
         before = lexed.tokens[max(0, at - _CONTEXT_TOKENS) : at]
-        cursor = _cursor(lexed.tokens[at], before, snapshot.text[offset : offset + 1])
+        cursor = cursor_at(lexed.tokens[at], before, snapshot.text[offset : offset + 1])
         if cursor is None:
             return None, None
         places = file.learn(lexed, at, snapshot.text, offset)
@@ -311,7 +264,11 @@ class Completer:
             snapshot, places, cursor.words, inside=cursor.inside, typing=bool(cursor.typed),
             deadline=deadline, cancelled=cancelled,
         )  # fmt: skip
-        return _Request(cursor, context), named
+        return Request(cursor, context, self._session), named
+
+    def _asked(self, snapshot: Snapshot, offset: int) -> _Asked:
+        """Return all that an answer depends on."""
+        return snapshot, offset, self.knowledge.checkpoint, self.workspace
 
     @property
     def _session(self) -> SessionVocabulary:
@@ -321,34 +278,7 @@ class Completer:
     def _vocabulary(self) -> Vocabulary:
         return self.knowledge.checkpoint.vocabulary
 
-    # --- single tokens ------------------------------------------------------------------------------------
-
-    def _names(self, request: _Request, limit: int, named: Candidates | None) -> tuple[Ids, Scores, bool]:
-        """Return the best names and keywords, their log probabilities, and whether no other fits what is typed."""
-        cursor, mixture, state = request.cursor, request.mixture, request.state
-        if named is not None and named.exhaustive:
-            fitting, fitting_scores = self._fitting(named, request)
-            best, scores = _best(fitting, fitting_scores, limit)
-            complete = named.complete and len(fitting) <= limit
-        else:
-            allowed = self._allowed(cursor.words, mixture.size)
-            if cursor.typed:
-                fitting = self._session.beginning_with(cursor.typed)
-                allowed = fitting[among(fitting, allowed)]
-            best, scores = beam.best_next(mixture, state, limit, allowed)
-            complete = len(allowed) <= limit
-            if named is not None:
-                fitting, fitting_scores = self._fitting(named, request)
-                best, scores = _with_named(best, scores, fitting, fitting_scores, limit)
-                complete = complete and named.complete
-        if not cursor.typed:
-            return best, scores, complete
-        # Words written exactly as typed come first: "S" means Set rather than self.
-        exact = np.array([self._session.word(word).startswith(cursor.typed) for word in best.tolist()], bool)
-        order = np.argsort(~exact, kind="stable")
-        return best[order], scores[order], complete
-
-    def _named(self, snapshot: Snapshot, offset: int, cursor: _Cursor) -> Candidates | None:
+    def _named(self, snapshot: Snapshot, offset: int, cursor: Cursor) -> Candidates | None:
         """Return the names that imports and classes are known to have at the cursor; None where nothing is known."""
         index = self.importable
         place = place_of(grammar.line_of(cursor.words))
@@ -358,251 +288,3 @@ class Completer:
             self._finder = Finder(index)
         name, is_package = index.module_name(Path(snapshot.path)) if snapshot.path else ("__main__", False)
         return self._finder.find(place, scan(snapshot.text, name, is_package), offset)
-
-    def _fitting(self, named: Candidates, request: _Request) -> tuple[Ids, Scores]:
-        """Return the named candidates that begin with what is typed, sorted ids, and the log probability of each among
-        them: what the models say, and for the names that they have never met there, a little for each.
-        """
-        typed = request.cursor.typed
-        names = [name for candidate in named.items if (name := candidate.name).casefold().startswith(typed.casefold())]
-        if not (typed or named.exhaustive):  # every object has its __init__: it says nothing of what is meant
-            names = [name for name in names if not _is_dunder(name)]
-        ids, first = np.unique(self._session.ids(names), return_index=True)
-        known = (ids > EOS) & (ids < request.mixture.size)
-        ids, first = ids[known], first[known]
-        if not len(ids):
-            return ids, np.zeros(0, np.float32)
-        scores = request.mixture.score(request.state, ids[None, :])[0]
-        even = np.array([_likely(names[place]) for place in first.tolist()])
-        probabilities = (1 - _UNMET_SHARE) * np.exp(scores - _log_sum(scores)) + _UNMET_SHARE * even / even.sum()
-        return ids, np.log(probabilities).astype(np.float32)
-
-    def _allowed(self, words: Sequence[str], size: int) -> Ids:
-        """Return the sorted ids of the names and keywords that Python's grammar doesn't rule out."""
-        wanted, forbidden = grammar.expected(words)
-        known = self._allowed_ids(wanted, forbidden)
-        if wanted is Expected.KEYWORD:
-            return known
-        names = self._session.names()
-        return np.concatenate([known, names[: names.searchsorted(size)]])
-
-    @cached_property
-    def _allowed_ids(self) -> Callable[[Expected, frozenset[str]], Ids]:
-        vocabulary = self._vocabulary
-        classes = {
-            Expected.NAME: vocabulary.names, Expected.KEYWORD: vocabulary.keywords, Expected.ANY: vocabulary.proposable,
-        }  # fmt: skip
-
-        @lru_cache(maxsize=16)
-        def allowed(wanted: Expected, forbidden: frozenset[str]) -> Ids:
-            return np.setdiff1d(classes[wanted], vocabulary.ids(sorted(forbidden)))
-
-        return allowed
-
-    def _kinds(self, request: _Request, best: Ids, words: Sequence[str]) -> list[CompletionKind]:
-        """Return the kinds of words, from how they are written and whether a call is likely to follow."""
-        line = grammar.line_of(request.cursor.words)
-        written = [_written_kind(word, line) for word in words]
-        asked = [word for word, kind in zip(best.tolist(), written, strict=True) if kind is None]
-        called = self._called(request, asked)
-        after_dot = bool(line) and line[-1] == "."
-        return [
-            kind or _callable_kind(is_called=word in called, after_dot=after_dot)
-            for word, kind in zip(best.tolist(), written, strict=True)
-        ]
-
-    def _called(self, request: _Request, words: Sequence[int]) -> set[int]:
-        """Return those of the words behind which a call is likely; all that the model lacks are one to it."""
-        if not words:
-            return set()
-        model, state = request.mixture.quickest(request.state)
-        known = {word: word if word < request.mixture.known else UNK for word in words}
-        different = np.array(list(dict.fromkeys(known.values())), np.int64)
-        after = model.step(state, np.zeros(len(different), np.int64), different)
-        scores = model.score(after, np.full((len(different), 1), self._vocabulary.id("(")))[:, 0]
-        called = set(different[scores > math.log(0.5)].tolist())
-        return {word for word, as_known in known.items() if as_known in called}
-
-    # --- strings ------------------------------------------------------------------------------------------
-
-    def _strings(self, request: _Request, limit: int) -> Completions:
-        """Return the short strings that fit the one being typed, in its own quotes."""
-        cursor, mixture, state = request.cursor, request.mixture, request.state
-        _, scores, texts = self._fitting_strings(request, limit)
-        # It is a string already: what matters is how probable each is among all strings.
-        every_string = np.concatenate([self._every_string, self._session.strings()])
-        scores = scores - _log_sum(mixture.score(state, every_string[None, : every_string.searchsorted(mixture.size)]))
-        items = []
-        for text, score in zip(texts, scores.tolist(), strict=True):
-            if math.exp(score) >= _LEAST_STRING:
-                text = text[:-1] if cursor.behind == text[-1] else text
-                items.append(Completion(text, CompletionKind.VALUE, math.exp(score)))
-        return Completions(tuple(items), cursor.start, complete=False)
-
-    def _fitting_strings(self, request: _Request, limit: int) -> tuple[Ids, Scores, tuple[str, ...]]:
-        """Return the best short strings that begin as the one being typed, and how they are written in its quotes."""
-        cursor = request.cursor
-        opening = re.match(r"([a-zA-Z]*)(['\"])", cursor.typed)
-        assert opening is not None
-        prefix, quote = opening.groups()
-        content = cursor.typed[opening.end() :]
-        word_prefix = prefix.lower().replace("u", "") + '"'
-        fitting = self._session.beginning_with(word_prefix + content)
-        allowed = fitting[: fitting.searchsorted(request.mixture.size)]
-        best, scores = beam.best_next(request.mixture, request.state, limit, allowed)
-        inner = [self._session.word(number)[len(word_prefix) : -1] for number in best.tolist()]
-        good = [place for place, text in enumerate(inner) if text.startswith(content) and quote not in text]
-        return best[good], scores[good], tuple(f"{prefix}{quote}{inner[place]}{quote}" for place in good)
-
-    @cached_property
-    def _every_string(self) -> Ids:
-        """The sorted ids of all strings of the vocabulary, the long ones' word included."""
-        vocabulary = self._vocabulary
-        strings = [n for n, word in enumerate(vocabulary.words) if word[-1:] in ("'", '"')]
-        return np.array(sorted([*strings, vocabulary.id(LONG_STRING)]), np.int64)
-
-    # --- several tokens -----------------------------------------------------------------------------------
-
-    @cached_property
-    def _line_ends(self) -> frozenset[int]:
-        """The ids at which a line stops: its end, and what can't be written because it stands for many texts."""
-        unwritable = (NEWLINE, INDENT, DEDENT, LONG_STRING, LONG_NUMBER)
-        return frozenset([PAD, UNK, EOS, *(self._vocabulary.id(word) for word in unwritable)])
-
-    def _several(self, found: Sequence[Hypothesis], cursor: _Cursor, listed: set[str]) -> list[Completion]:
-        """Return items of several names or keywords, at most one for each first token."""
-        items: list[Completion] = []
-        begun: set[int] = set()
-        for hypothesis in found:
-            words = _whole_part([self._session.word(word) for word in hypothesis.ids[: _sure_part(hypothesis)]])
-            if hypothesis.ids[0] in begun or sum(word.isidentifier() for word in words) < 2:
-                continue
-            written = [layout.in_quotes(word, cursor.quote) for word in words]
-            text = layout.text_of(written, grammar.line_of(cursor.words))
-            if text not in listed:
-                begun.add(hypothesis.ids[0])
-                probability = math.exp(sum(hypothesis.log_probs[: len(words)]))
-                items.append(Completion(text, CompletionKind.LINE, probability))
-            if len(items) == _MOST_LINES:
-                break
-        return items
-
-
-def _best(ids: Ids, scores: Scores, limit: int) -> tuple[Ids, Scores]:
-    """Return the ``limit`` ids with the best scores, best first, and their scores."""
-    order = np.argsort(-scores, kind="stable")[:limit]
-    return ids[order], scores[order]
-
-
-def _sources(request: _Request, ids: Ids, scores: Scores) -> list[Source]:
-    """Return what proposed each word most, given the log probabilities that they have in the end."""
-    if not len(ids):
-        return []
-    added = request.mixture.contributions(request.state, ids[None, :])[:, 0]  # (parts, N)
-    most = [_SOURCES[request.mixture.parts[part]] for part in added.argmax(axis=0).tolist()]
-    # What no model thought of has its probability from being known to be there.
-    named = added.sum(axis=0) < 0.5 * np.exp(scores)
-    return [Source.NAMES if is_named else source for source, is_named in zip(most, named.tolist(), strict=True)]
-
-
-def _with_named(best: Ids, scores: Scores, named: Ids, named_scores: Scores, limit: int) -> tuple[Ids, Scores]:
-    """Return the best of what the models propose and of the names that are known to be there.
-
-    These have ``_NAMED_SHARE`` of the probability among them.
-    """
-    if not len(named):
-        return best, scores
-    others = ~np.isin(best, named)
-    ids = np.concatenate([named, best[others]])
-    rest = scores[others] - (_log_sum(scores[others]) if others.any() else 0.0)
-    of_all = np.concatenate([named_scores + math.log(_NAMED_SHARE), rest + math.log(1 - _NAMED_SHARE)])
-    return _best(ids, of_all.astype(np.float32), limit)
-
-
-def _likely(name: str) -> float:
-    """Return how likely a name is to be meant that no model has met: by whom it is meant for."""
-    if not name.startswith("_"):
-        return 1.0
-    return 0.02 if _is_dunder(name) else 0.3
-
-
-def _is_dunder(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
-
-
-def _log_sum(log_probs: Scores) -> float:
-    """Return the logarithm of the sum of probabilities."""
-    return float(np.logaddexp.reduce(log_probs, axis=None))
-
-
-def _cursor(token: Token, before: Sequence[Token], behind: str) -> _Cursor | None:
-    """Return the cursor at the end of a token that is being typed, its last letter not being typed at all."""
-    typed = token.text[:-1]
-    if token.kind is Kind.STRING and (field := open_field(typed)) is not None:
-        other = "'" if typed.lstrip("fFrRtT")[:1] == '"' else '"'
-        return _in_field(typed[field:], token.start + field, before, behind, other)
-    if token.kind not in (Kind.NAME, Kind.KEYWORD, Kind.STRING):
-        return None
-    is_number = bool(before) and before[-1].kind is Kind.NUMBER  # the cursor is right behind one
-    if is_number and typed:
-        return None  # "1e", "0x": it is being typed
-    if token.kind is Kind.STRING and not _is_short_string(typed):
-        return None
-    kind = Kind.NUMBER if is_number else token.kind
-    return _Cursor(kind, typed, token.start, list(words_of(before)), behind, layout.preferred_quote(before))
-
-
-def _in_field(field: str, start: int, before: Sequence[Token], behind: str, quote: str) -> _Cursor | None:
-    """Return the cursor in a replacement field of an f-string that begins at ``start``: as in a pair of brackets."""
-    tokens = [token for token in lex(field + "x") if token.text]
-    typed = tokens.pop()
-    if typed.kind not in (Kind.NAME, Kind.KEYWORD) or (tokens and tokens[-1].kind is Kind.NUMBER):
-        return None
-    inner = list(words_of(tokens))
-    words = [*words_of(before), "(", *inner]
-    return _Cursor(typed.kind, typed.text[:-1], start + typed.start, words, behind, quote, 1 + len(inner))
-
-
-def _is_short_string(typed: str) -> bool:
-    """Return whether a string that is being typed may still become a word: one line, single quotes, no blank."""
-    return bool(re.fullmatch(r"""[a-zA-Z]*(?:"[^"\s]*|'[^'\s]*)""", typed))
-
-
-def _sure_part(hypothesis: Hypothesis) -> int:
-    """Return how many words are probable enough, given the first."""
-    total = 0.0
-    for place, log_prob in enumerate(hypothesis.log_probs[1:], 1):
-        total += log_prob
-        if total < math.log(_SURE_ENOUGH):
-            return place
-    return len(hypothesis.ids)
-
-
-def _whole_part(words: Sequence[str]) -> Sequence[str]:
-    """Return the words up to the last that can end an expression, and to the first bracket that they didn't open."""
-    depth = 0
-    whole = 0
-    for place, word in enumerate(words, 1):
-        depth += (word in ("(", "[", "{")) - (word in (")", "]", "}"))
-        if depth < 0:
-            break
-        if layout.is_value(word):
-            whole = place
-    return words[:whole]
-
-
-def _written_kind(word: str, line: Sequence[str]) -> CompletionKind | None:
-    """Return the kind that a word behind a line has by how it is written; None where it depends on what follows."""
-    if iskeyword(word):
-        return CompletionKind.KEYWORD
-    if line and (line[0] in ("import", "from")) and "import" not in line[1:]:
-        return CompletionKind.MODULE
-    if word.isupper() and len(word) > 1:
-        return CompletionKind.CONSTANT
-    return CompletionKind.CLASS if word[0].isupper() else None
-
-
-def _callable_kind(*, is_called: bool, after_dot: bool) -> CompletionKind:
-    if is_called:
-        return CompletionKind.METHOD if after_dot else CompletionKind.FUNCTION
-    return CompletionKind.FIELD if after_dot else CompletionKind.VARIABLE

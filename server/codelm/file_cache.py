@@ -16,7 +16,6 @@ from functools import cached_property
 
 import numpy as np
 
-from codelm.file_words import FILLER
 from codelm.places_model import Floats, Found, Matches, PlacesModel, Symbols, shares, signals_of
 
 LONGEST = 10
@@ -51,8 +50,10 @@ class FileModel(PlacesModel):
         weights = self._weights[matches.longest]
         frequencies, near = self._everywhere
         nearness = self.nearness(matches.places)
-        even = shares(weights[:, 1:NEAREST], matches.at_least(LONGEST))
-        weighed = shares(weights[:, NEAREST + 2 :], matches.at_least(NEAR_DEPTHS - 1, nearness))
+        even = shares(weights[:, 1:NEAREST], matches.at_least())
+        by_nearness = np.zeros((len(contexts), LONGEST))
+        by_nearness[:, : NEAR_DEPTHS - 1] = weights[:, NEAREST + 2 :]
+        weighed = shares(by_nearness, matches.at_least(nearness))
         each = matches.of_each(even) + nearness * matches.of_each(weighed)
         sequence = self.places.sequence
         masses = matches.summed(each, sequence[matches.places], len(frequencies))
@@ -78,7 +79,7 @@ class FileModel(PlacesModel):
         return said
 
     def _matches(self, contexts: Symbols) -> Matches:
-        return self.matches(self.places.sequence, FILLER + 1, len(self.places.sequence), contexts)
+        return self.matches(self.places.sequence, 0, contexts)
 
     @cached_property
     def _everywhere(self) -> tuple[Floats, Floats]:

@@ -97,7 +97,7 @@ class Places:
     @cached_property
     def counts(self) -> Ids:
         """How often each word occurs: (U,)."""
-        return np.bincount(self.sequence[self.sequence >= 0], minlength=len(self.words))
+        return np.bincount(self.sequence - OUTSIDE, minlength=len(self.words) - OUTSIDE)[-OUTSIDE:]
 
     def nearest(self, places: Ids) -> int:
         """Return the last of some sorted places above the cursor, or the first below it."""

@@ -56,7 +56,7 @@ class FormModel(PlacesModel):
         by_depth = np.zeros((len(contexts), LONGEST + 1))
         by_depth[:, _DEPTHS] = weights[:, : len(DEPTHS)]
         nearness = self.nearness(matches.places)
-        each = nearness * matches.of_each(shares(by_depth[:, 1:], matches.at_least(LONGEST, nearness)))
+        each = nearness * matches.of_each(shares(by_depth[:, 1:], matches.at_least(nearness)))
         last = matches.rows[matches.last]
         each[matches.last] += (weights[:, EVEN] / np.maximum(np.bincount(last, minlength=len(weights)), 1))[last]
         sequence = self.places.sequence
@@ -87,34 +87,36 @@ class FormModel(PlacesModel):
         return said
 
     def _matches(self, contexts: Symbols) -> Matches:
-        return self.matches(self._window.forms, self._window.begin, self._window.end, contexts)
+        return self.matches(self._window.forms, self._window.begin, contexts)
 
     @cached_property
     def _window(self) -> "_Window":
         """What is looked at."""
-        sequence, gap = self.places.sequence, self.places.gap
+        gap = self.places.gap
+        begin = max(0, gap - _ABOVE - FILLER - 1)
+        sequence = self.places.sequence[begin : gap + 1 + _BELOW]
         forms = np.where(sequence >= 0, self._forms[self.places.words].take(sequence, mode="clip"), sequence)
-        begin, end = max(FILLER + 1, gap - _ABOVE), min(len(sequence), gap + 1 + _BELOW)
-        places = (sequence[begin:end] >= 0).nonzero()[0] + begin
-        words, nearness, count = sequence[places], self.nearness(places), len(self.places.words)
+        places = (sequence[FILLER + 1 :] >= 0).nonzero()[0] + FILLER + 1
+        words, count = sequence[places], len(self.places.words)
+        places += begin
+        nearness = self.nearness(places)
         return _Window(
-            begin, end, forms.astype(np.int32),
+            begin, forms.astype(np.int32),
             near=np.bincount(words, nearness, count) / nearness.sum(),
             even=np.bincount(words, minlength=count) / len(places),
-            nearest=int(sequence[self.places.nearest(places)]),
+            nearest=int(self.places.sequence[self.places.nearest(places)]),
         )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Window:
-    """The places around the cursor, from ``begin`` to before ``end``, and what all of them say together.
+    """What stands around the cursor, and what all of its places say together.
 
-    ``forms``: those of the whole sequence; what is no word keeps its sign. ``near``, ``even`` (U,): the frequencies of
-    the file's words, weighed by nearness and not; ``nearest``: the number of the nearest word.
+    ``forms``: those of the sequence from ``begin`` on; what is no word keeps its sign. ``near``, ``even`` (U,): the
+    frequencies of the file's words, weighed by nearness and not; ``nearest``: the number of the nearest word.
     """
 
     begin: int
-    end: int
     forms: Symbols
     near: Floats
     even: Floats

@@ -33,7 +33,10 @@ class OpenFile:
 
     def lex(self, text: str) -> Lexed:
         """Return the tokens of a text that is most often nearly the last one."""
-        self._lexed = lex_from_scratch(text) if self._lexed is None else relex(self._lexed, text)
+        if self._lexed is None:
+            self._lexed = lex_from_scratch(text)
+        elif self._lexed.text != text:
+            self._lexed = relex(self._lexed, text)
         return self._lexed
 
     def above(self) -> Ids:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codelm.file_words import OUTSIDE, START, Places
+from codelm.file_words import FILLER, OUTSIDE, START, Places
 from codelm.gate import one_hot
 from codelm.model import Ids, Scores, among
 from codelm.vocabulary import PAD
@@ -24,6 +24,7 @@ _LEAST = np.finfo(np.float64).tiny  # anything but zero
 _BEST_KEPT = 256  # words from which the allowed ones are taken
 _FEW_ALLOWED = 4096
 _MOST_PLACES = 4096  # places of one row that are looked at, the nearest ones: enough, and quick in any file
+_BLOCK = 32  # words to a block when the greatest of many masses are sought
 _FEW_PLACES = 256  # places whose whole context is compared at once
 _DECAY = np.exp(-np.arange(int(NEAR * 20)) / NEAR) + _FAR_WEIGHT
 
@@ -91,10 +92,7 @@ class MassesModel(ABC):
                 words, masses, allowed = words[numbers], masses[:, numbers], None
             else:
                 kept = max(k, _BEST_KEPT)
-        least = np.full((len(best), 1), _LEAST)
-        if masses.shape[1] > kept:
-            np.maximum(least, np.partition(masses, -kept, axis=1)[:, [-kept]], out=least)
-        rows, numbers = (masses >= least).nonzero()
+        rows, numbers = _greatest(masses, kept)
         if allowed is not None:
             listed = among(words[numbers], allowed)
             rows, numbers = rows[listed], numbers[listed]
@@ -185,20 +183,21 @@ class PlacesModel(MassesModel):
         weighed: Floats = _DECAY.take(np.abs(places - self.places.gap), mode="clip")
         return weighed
 
-    def matches(self, symbols: Symbols, begin: int, end: int, contexts: Symbols) -> "Matches":
-        """Return the places from ``begin`` to before ``end`` that match contexts at one symbol or more.
+    def matches(self, symbols: Symbols, begin: int, contexts: Symbols) -> "Matches":
+        """Return the places that match contexts at one symbol or more.
 
-        ``symbols`` are those of the file's whole sequence.
+        ``symbols`` are those of the sequence from ``begin`` on; the first ``FILLER`` + 1 of them stand before any place
+        that is looked at.
         """
-        hits = np.flatnonzero(symbols[begin - 1 : end - 1] == contexts[:, -1:])
-        rows, places = np.divmod(hits, end - begin)
-        places += begin
+        hits = np.flatnonzero(symbols[FILLER:-1] == contexts[:, -1:])
+        rows, places = np.divmod(hits, len(symbols) - FILLER - 1)
+        places += begin + FILLER + 1
         is_word = self.places.sequence[places] >= 0  # and not the cursor itself
         places, rows = places[is_word], rows[is_word]
         if len(places) > _MOST_PLACES:
             kept = _nearest_ones(places, rows, self.places.gap)
             places, rows = places[kept], rows[kept]
-        return Matches.of(symbols, places, rows, contexts)
+        return Matches.of(symbols, begin, places, rows, contexts)
 
     def _rows(self, state: PlacesState) -> int:
         return len(state.contexts)
@@ -231,23 +230,25 @@ class Matches:
     """The places that match B contexts, N of them: those of the first row first, from the file's beginning on.
 
     ``places`` (N,), ``rows`` (N,): whose they are, ``lengths`` (N,): how many words before each match; ``longest``
-    (B,): the greatest of a row's lengths, 0 where it has no places.
+    (B,): the greatest of a row's lengths, 0 where it has no places; ``width``: L + 1, how many lengths there are.
     """
 
     places: Ids
     rows: Ids
     lengths: Ids
     longest: Ids
+    width: int
 
     @classmethod
-    def of(cls, symbols: Symbols, places: Ids, rows: Ids, contexts: Symbols) -> "Matches":
-        """Return how long places match that do so at one symbol."""
-        lengths = _lengths(symbols, places, rows, contexts)
+    def of(cls, symbols: Symbols, begin: int, places: Ids, rows: Ids, contexts: Symbols) -> "Matches":
+        """Return how long places match that do so at one symbol; ``symbols`` are those from the place ``begin`` on."""
+        lengths = _lengths(symbols, places - begin, rows, contexts)
         longest = np.zeros(len(contexts), np.int64)
-        found = np.bincount(rows, minlength=len(contexts)).nonzero()[0]
-        if len(found):
-            longest[found] = np.maximum.reduceat(lengths, rows.searchsorted(found))
-        return cls(places, rows, lengths, longest)
+        if len(places):
+            starts = rows.searchsorted(np.arange(len(contexts)))
+            found = rows.take(starts, mode="clip") == np.arange(len(contexts))
+            longest[found] = np.maximum.reduceat(lengths, starts[found])
+        return cls(places, rows, lengths, longest, contexts.shape[1] + 1)
 
     @cached_property
     def last(self) -> Ids:
@@ -255,16 +256,14 @@ class Matches:
         last: Ids = (self.lengths == self.longest[self.rows]).nonzero()[0]
         return last
 
-    def at_least(self, deepest: int, weights: Floats | None = None) -> Floats:
-        """Return how many places of each row, or what weights, match at 1, 2 … ``deepest`` at least: (B, deepest)."""
-        cells = self._cells(np.minimum(self.lengths, deepest), deepest)
-        counts = np.bincount(cells, weights, len(self.longest) * (deepest + 1)).reshape(-1, deepest + 1)
-        return counts[:, :0:-1].cumsum(axis=1)[:, ::-1].astype(np.float64)
+    def at_least(self, weights: Floats | None = None) -> Floats:
+        """Return how many places of each row, or what weights (N,), match at 1, 2 … L words at least: (B, L)."""
+        counts = np.bincount(self._cells, weights, len(self.longest) * self.width).reshape(-1, self.width)
+        return counts[:, :0:-1].cumsum(axis=1)[:, ::-1].astype(np.float64, copy=False)
 
     def of_each(self, shares: Floats) -> Floats:
-        """Return each place's share by its length: shares (B, deepest + 1) → (N,)."""
-        deepest = shares.shape[1] - 1
-        return shares.ravel().take(self._cells(np.minimum(self.lengths, deepest), deepest))
+        """Return each place's share by its length: shares (B, L + 1) → (N,)."""
+        return shares.take(self._cells)
 
     def summed(self, each: Floats, numbers: Symbols, count: int) -> Floats:
         """Return the sum of what ``each`` (N,) has, by row and by the number (N,) of a word: (B, count)."""
@@ -282,8 +281,10 @@ class Matches:
         above_first = np.where(places < gap, places, -places)
         return found, np.abs(np.maximum.reduceat(above_first, rows.searchsorted(found)))
 
-    def _cells(self, lengths: Ids, deepest: int) -> Ids:
-        return self.rows * (deepest + 1) + lengths
+    @cached_property
+    def _cells(self) -> Ids:
+        """Where each place is in a table of rows and lengths."""
+        return self.rows * self.width + self.lengths
 
 
 def shares(weights: Floats, at_least: Floats) -> Floats:
@@ -293,6 +294,18 @@ def shares(weights: Floats, at_least: Floats) -> Floats:
     each = np.zeros((len(weights), weights.shape[1] + 1))
     np.divide(weights, at_least, out=each[:, 1:], where=at_least > 0)
     return each.cumsum(axis=1)
+
+
+def _greatest(masses: Floats, kept: int) -> tuple[Ids, Ids]:
+    """Return the rows and columns of at least the ``kept`` greatest masses of each row (B, U), where so many are not 0.
+
+    At least so many reach the least of as many blocks' maxima.
+    """
+    least = np.full((len(masses), 1), _LEAST)
+    if (blocks := masses.shape[1] // _BLOCK) > kept:
+        maxima = masses[:, : blocks * _BLOCK].reshape(-1, blocks, _BLOCK).max(axis=2)
+        np.maximum(least, np.partition(maxima, -kept, axis=1)[:, [-kept]], out=least)
+    return np.divmod(np.flatnonzero(masses >= least), max(masses.shape[1], 1))
 
 
 def _nearest_ones(places: Ids, rows: Ids, gap: int) -> NDArray[np.bool_]:

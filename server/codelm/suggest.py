@@ -18,7 +18,7 @@ import numpy as np
 
 from codelm import beam, layout
 from codelm.beam import Hypothesis, Next, never
-from codelm.completion import Selected, Snapshot, Suggestion
+from codelm.completion import Selected, Snapshot, Source, Suggestion
 from codelm.grammar import expected, fits
 from codelm.model import Ids, LanguageModel, Scores
 from codelm.possible import following, is_possible, judge_of, opens_nothing
@@ -29,9 +29,12 @@ S = TypeVar("S")
 Words = Callable[[int], str]
 """What the word of an id is."""
 
+LEAST = 0.05
+"""The least probability of a suggestion that somebody has asked for: what is less probable is seldom even alike."""
+
 _BEAMS, _LONGEST = 5, 24
-# By how much a part of a line must be surer than a whole one, and how sure it is at most asked to be.
-_PART_SURER, _SURE = 2.0, 0.9
+# By how much a part of a line must be surer than a whole one, and how sure at least and at most.
+_PART_SURER, _PART_LEAST, _PART_SURE = 2.0, 0.2, 0.9
 _SHORTEST_PART = 2  # words
 # Of the words that begin with the letters typed and that nobody has seen, what share is left by each letter.
 _A_LETTER = 0.2
@@ -41,11 +44,15 @@ _TINY = 1e-30
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Beginnings:
-    """The words that may come next, (F,), their log probabilities given what is typed, and how each is written."""
+    """The words that may come next, (F,), their log probabilities given what is typed, and how each is written.
+
+    ``sources``: what proposed each; empty where nobody has asked.
+    """
 
     ids: Ids
     log_probs: Scores
     texts: tuple[str, ...]
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ class Line:
     """How probable it is that all up to each word is right."""
     whole: float
     """How probable the line is with its end; 0 where it was cut."""
+    source: Source = Source.BASE
+    """What proposed its first word."""
 
     def text(self, count: int) -> str:
         """Return the text of the first words."""
@@ -153,10 +162,13 @@ def search(
         beams=_BEAMS, longest=_LONGEST, least_of_all=_log(least), wanted=limit, deadline=deadline, cancelled=cancelled,
     )  # fmt: skip
     written = dict(zip(beginnings.ids.tolist(), beginnings.texts, strict=True))
+    sources = dict(zip(beginnings.ids.tolist(), beginnings.sources, strict=False))
     lines = []
     for hypothesis in found:
         words = [written[hypothesis.ids[0]], *(word(number) for number in hypothesis.ids[1:])]
-        lines.append(_line(hypothesis, words, around, quote))
+        lines.append(replace(
+            _line(hypothesis, words, around, quote), source=sources.get(hypothesis.ids[0], Source.BASE)
+        ))  # fmt: skip
     return lines
 
 
@@ -203,7 +215,7 @@ def choose(lines: Sequence[Line], around: Surroundings, *, least: float, limit: 
     """
     lines = [line for line in lines if not _stands_beside(line.text(len(line.words)), around)]
     whole = [(line, len(line.words), line.whole, True) for line in lines if _is_shown_whole(line, around, least)]
-    surer = min(max(least, _SURE), least * _PART_SURER)
+    surer = min(max(least * _PART_SURER, _PART_LEAST), max(least, _PART_SURE))
     parts = [
         (line, count, line.probabilities[count - 1], False)
         for line in lines
@@ -216,7 +228,7 @@ def choose(lines: Sequence[Line], around: Surroundings, *, least: float, limit: 
         if len(found) < limit and not any(other.suggestion.text.startswith(text) for other in found):
             ends = accumulate(len(piece) for piece in line.pieces[:count])
             marks = tuple(zip(ends, line.probabilities, strict=False))
-            found.append(Chosen(Suggestion(text, around.start, around.end, probability), marks, is_whole))
+            found.append(Chosen(Suggestion(text, around.start, around.end, probability, line.source), marks, is_whole))
     return found
 
 

@@ -203,7 +203,7 @@ class WorkspaceState:
     """B contexts: ``contexts`` (B, LONGEST), the last word last, -1 before the beginning."""
 
     contexts: Ids
-    found: dict[int, _Row] = field(default_factory=dict)  # what was looked up already, by row
+    found: list[_Row] = field(default_factory=list)  # what was looked up, once it was asked for
 
 
 class WorkspaceModel:
@@ -245,9 +245,8 @@ class WorkspaceModel:
         if self.empty:
             probabilities = np.where(ids == PAD, 0.0, 1 / (self.size - 1))
         else:
-            probabilities = np.empty(ids.shape)
-            for row, wanted in enumerate(ids):
-                probabilities[row] = self._masses(self._row(state, row), wanted)
+            rows = np.arange(len(ids)).repeat(ids.shape[1])
+            probabilities = self._masses(self._rows(state), rows, ids.ravel()).reshape(ids.shape)
         with np.errstate(divide="ignore"):
             return np.log(probabilities).astype(np.float32)
 
@@ -256,25 +255,35 @@ class WorkspaceModel:
         best = np.full((len(state.contexts), k), -1, np.int64)
         if self.empty:
             return best
-        for row in range(len(best)):
-            found = self._row(state, row)
-            if allowed is not None and len(allowed) <= _FEW_ALLOWED:
-                words = allowed
-            else:
-                # The best of the whole are among the best of the parts, most likely: four times as many of each.
-                most = max(32, 4 * k) if allowed is None else _BEST_KEPT
-                words = np.concatenate([found.words, *(counted.best[:most] for counted, _ in found.wide)])
-                if allowed is not None:
-                    words = words[among(words, allowed)]
-                words.sort()
-                first = np.ones(len(words), bool)
-                first[1:] = words[1:] != words[:-1]
-                words = words[first]
-            masses = self._masses(found, words)
-            order = np.argsort(-masses, kind="stable")[:k]
-            words = words[order[masses[order] > 0]]
-            best[row, : len(words)] = words
+        found = self._rows(state)
+        rows, words = self._candidates(found, k, allowed)
+        masses = self._masses(found, rows, words)
+        possible = (masses > 0).nonzero()[0]
+        rows, words = rows[possible], words[possible]
+        order = np.lexsort((-masses[possible], rows))
+        ranks = np.arange(len(rows)) - rows.searchsorted(rows)  # sorted, they are what they were
+        among_best = ranks < k
+        best[rows[among_best], ranks[among_best]] = words[order[among_best]]
         return best
+
+    def _candidates(self, found: Sequence[_Row], k: int, allowed: Ids | None) -> tuple[Ids, Ids]:
+        """Return rows and words, in order, among which are the k best of each row."""
+        if allowed is not None and len(allowed) <= _FEW_ALLOWED:
+            return np.arange(len(found)).repeat(len(allowed)), np.tile(allowed, len(found))
+        # The best of the whole are among the best of the parts, most likely: four times as many of each.
+        most = max(32, 4 * k) if allowed is None else _BEST_KEPT
+        parts = []
+        for number, row in enumerate(found):
+            parts += [part + number * self.size for part in (row.words, *(wide.best[:most] for wide, _ in row.wide))]
+        keys = np.concatenate(parts)
+        keys.sort()
+        is_new = np.ones(len(keys), bool)
+        is_new[1:] = keys[1:] != keys[:-1]
+        rows, words = np.divmod(keys[is_new], self.size)
+        if allowed is not None:
+            kept = among(words, allowed)
+            rows, words = rows[kept], words[kept]
+        return rows, words
 
     # --- what a mixture asks besides ----------------------------------------------------------------------
 
@@ -282,13 +291,15 @@ class WorkspaceModel:
         """Return the length of each row's longest match, -1 where there is no word at all: (B,)."""
         if self.empty:
             return np.full(len(state.contexts), -1, np.int64)
-        return np.array([self._row(state, row).length for row in range(len(state.contexts))], np.int64)
+        return np.array([row.length for row in self._rows(state)], np.int64)
 
     def signals(self, state: WorkspaceState) -> Floats:
         """Return what is known of each row before the answer, (B, SIGNALS): the length of its longest match, how many
         places match at that length, and the probability of the best word there.
         """
-        rows = [self._row(state, row) for row in range(len(state.contexts))]
+        if self.empty:
+            return np.zeros((len(state.contexts), SIGNALS))
+        rows = self._rows(state)
         lengths = np.array([row.length for row in rows], np.int64)
         few = np.array([[np.log1p(row.places) / 10, self._top(row)] for row in rows]).reshape(-1, 2)
         return np.concatenate([one_hot(lengths, LONGEST + 1), few], axis=1)
@@ -322,7 +333,7 @@ class WorkspaceModel:
         if len(row.masses):
             return float(row.masses.max())
         counted, _ = row.wide[-1]
-        return float(self._masses(row, counted.best[:1])[0])
+        return float(self._masses([row], np.zeros(1, np.int64), counted.best[:1])[0])
 
     @cached_property
     def _all(self) -> Counted:
@@ -340,10 +351,10 @@ class WorkspaceModel:
         begin, end = self._left_out.searchsorted((low, high)).tolist()
         return np.delete(words, self._left_out[begin:end] - low) if begin < end else words
 
-    def _row(self, state: WorkspaceState, row: int) -> _Row:
-        if row not in state.found:
-            state.found[row] = self._look_up(state.contexts[row].tolist())
-        return state.found[row]
+    def _rows(self, state: WorkspaceState) -> list[_Row]:
+        if not state.found:
+            state.found[:] = map(self._look_up, state.contexts.tolist())
+        return state.found
 
     def _look_up(self, context: list[int]) -> _Row:
         wide = [self._all]
@@ -397,18 +408,24 @@ class WorkspaceModel:
             self._counted[low, high] = counted
         return counted
 
-    def _masses(self, row: _Row, wanted: Ids) -> Floats:
-        """Return the probabilities of the wanted ids: (C,)."""
-        everywhere, weight = row.wide[0]
-        counts = everywhere.counts
-        masses: Floats = np.where(wanted < len(counts), counts.take(wanted, mode="clip") * weight, 0.0)
-        for counted, weight in row.wide[1:]:
-            places = counted.words.searchsorted(wanted)
-            found = counted.words.take(places, mode="clip") == wanted
-            masses += np.where(found, counted.counts.take(places, mode="clip") * weight, 0.0)
-        if len(row.words):
-            places = row.words.searchsorted(wanted)
-            masses += np.where(row.words.take(places, mode="clip") == wanted, row.masses.take(places, mode="clip"), 0.0)
+    def _masses(self, found: Sequence[_Row], rows: Ids, wanted: Ids) -> Floats:
+        """Return the probabilities of the wanted ids (N,), each for a row of what was found; rows (N,) only rise."""
+        counts = self._all.counts
+        weights = np.array([row.wide[0][1] for row in found])
+        masses: Floats = np.where(wanted < len(counts), counts.take(wanted, mode="clip") * weights.take(rows), 0.0)
+        ends = rows.searchsorted(np.arange(len(found) + 1)).tolist()
+        for row, (begin, end) in zip(found, pairwise(ends), strict=True):
+            of_row = wanted[begin:end]
+            for counted, weight in row.wide[1:]:
+                places = counted.words.searchsorted(of_row)
+                hits = counted.words.take(places, mode="clip") == of_row
+                masses[begin:end] += np.where(hits, counted.counts.take(places, mode="clip") * weight, 0.0)
+        narrow = np.concatenate([row.words + number * self.size for number, row in enumerate(found)])
+        if len(narrow):
+            keys = wanted + rows * self.size
+            places = narrow.searchsorted(keys)
+            own = np.concatenate([row.masses for row in found]).take(places, mode="clip")
+            masses += np.where(narrow.take(places, mode="clip") == keys, own, 0.0)
         return masses
 
 

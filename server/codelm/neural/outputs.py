@@ -56,7 +56,7 @@ class Outputs:
 
     def propose(self, said: Said, k: int, allowed: Ids | None = None) -> Ids:
         """Return the K best ids of each row, best first: (B, K), -1 where there are fewer."""
-        if allowed is None and len(said.best) > 1:
+        if allowed is None:
             is_word = (said.best != PAD) & (said.best != UNK)
             if said.best.shape[1] == self.outputs or bool((is_word.sum(axis=1) >= k).all()):
                 return self._of_lists(said, is_word, k)
@@ -72,6 +72,12 @@ class Outputs:
 
     def _of_lists(self, said: Said, is_word: NDArray[np.bool_], k: int) -> Ids:
         """Return the K best ids of each row where the head's list, of which some are words, has K or is of all."""
+        words_first = np.argsort(~is_word, axis=1, kind="stable")[:, :k]
+        listed: Ids = np.take_along_axis(said.best, words_first, axis=1)
+        if listed.shape[1] == k and k <= said.best.shape[1] - 2:
+            worst, best_of_rest = said.log_probs[np.arange(len(listed)), listed[:, -1]], self._rest[0]
+            if bool((said.log_probs[:, UNK] + self._added[best_of_rest] <= worst).all()):
+                return listed
         rest = np.broadcast_to(self._rest[:k], (len(said.best), len(self._rest[:k])))
         candidates = np.concatenate([said.best, rest], axis=1)
         scores = self.scores(said, candidates)
