@@ -83,9 +83,9 @@ def test_no_checkpoint_at_all(tmp_path):
         (b"[" * 100_000, "is not JSON"),
         (b"[]", "is not the manifest of a codelm checkpoint"),
         (b'{"format": "codelm checkpoint", "version": 99, "kind": "ngram"}', "version 99"),
-        (b'{"format": "codelm checkpoint", "version": 2, "kind": "rnn"}', "'rnn'"),
-        (b'{"format": "codelm checkpoint", "version": 1, "kind": "ngram"}', "version 1"),
-        (b'{"format": "codelm checkpoint", "version": 2, "kind": "ngram"}', "'vocabulary' is missing"),
+        (b'{"format": "codelm checkpoint", "version": 3, "kind": "rnn"}', "'rnn'"),
+        (b'{"format": "codelm checkpoint", "version": 2, "kind": "ngram"}', "version 2"),
+        (b'{"format": "codelm checkpoint", "version": 3, "kind": "ngram"}', "'vocabulary' is missing"),
     ],
 )
 def test_broken_manifests(copy, content, problem):
