@@ -187,13 +187,19 @@ class Knowledge:
         """
         prefix = self._prefix(document)
         prefix.follow(document.file.above())
+        missing = prefix.missing
+        if deadline == math.inf:  # nobody waits
+            return self._behind(prefix, max(missing, _LEAST_READ), inside, cancelled)
         in_time = min(_AT_ONCE, int(max(0.0, deadline - time.monotonic()) * _A_SECOND))
-        if in_time < min(prefix.missing, _LEAST_READ) and self.checkpoint.trained.ngram is not None:
+        if in_time < min(missing, _LEAST_READ) and self.checkpoint.trained.ngram is not None:
             return None
-        read = prefix.state(max(in_time, _LEAST_READ), cancelled)
-        if len(inside):
-            read = replace(read, state=prefix.network.read(read.state, inside))
-        return read
+        return self._behind(prefix, max(in_time, _LEAST_READ), inside, cancelled)
+
+    def _behind(
+        self, prefix: PrefixCache[Any], at_once: int, inside: Ids, cancelled: Callable[[], bool]
+    ) -> Reading[Any]:
+        read = prefix.state(at_once, cancelled)
+        return replace(read, state=prefix.network.read(read.state, inside)) if len(inside) else read
 
     def _trained(self) -> Trained:
         """Return the trained models, reading the words of the session."""
