@@ -21,6 +21,7 @@ from codelm.form_cache import FormModel
 from codelm.learned import LearnedWorkspace, learned
 from codelm.mixture import Caches, Mixture, MixtureState, Trained
 from codelm.model import Ids
+from codelm.neural.model import NeuralModel
 from codelm.neural.prefix import PrefixCache, Reading
 from codelm.neural_cache import NeuralCache
 from codelm.open_file import OpenFile
@@ -126,16 +127,18 @@ class Knowledge:
 
     def idle(self, cancelled: Callable[[], bool] = never) -> bool:
         """Do a little of what is due, some 10 ms; return whether there is more."""
-        if cancelled() or self.checkpoint.trained.network is None:
+        network = self._trained().network
+        if cancelled() or network is None:
             return False
         if self._to_be_read:
             snapshot = self._to_be_read.pop(next(iter(self._to_be_read)))
             document = self._document(snapshot.uri)
             lexed = document.file.lex(snapshot.text)
             document.file.learn(lexed, len(lexed.tokens), snapshot.text, len(snapshot.text))
-            self._prefix(document).follow(document.file.above())
+            self._prefix(document, network).follow(document.file.above())
             return True
-        return any(document.prefix.catch_up(_IN_BETWEEN) for document in self._documents.values() if document.prefix)
+        prefixes = (document.prefix for document in self._documents.values())
+        return any(prefix.catch_up(_IN_BETWEEN) for prefix in prefixes if prefix is not None and not cancelled())
 
     # --- the mixture --------------------------------------------------------------------------------------
 
@@ -150,7 +153,9 @@ class Knowledge:
         read what it has not read yet by the ``deadline`` (``time.monotonic()`` seconds).
         """
         document, others = self._document(snapshot.uri), self._rest_of_workspace(snapshot.path)
-        is_first_line = not any(word in STRUCTURE_WORDS.values() for word in words)
+        above = document.file.above()
+        # Of a very long line, not all words are given.
+        is_first_line = len(above) <= len(words) and not any(word in STRUCTURE_WORDS.values() for word in words)
         if is_first_line and (words or typing):
             # All are told that a line ended before it. What begins a file is nearly always an import: of anything else
             # they know more from the middle of files.
@@ -161,7 +166,10 @@ class Knowledge:
             state = trained.network.read(trained.network.start(), ids)
             read = Reading(state, trained.network.vectors(state), ids[:0], whole=True)
         elif trained.network is not None:
-            read = self._read(document, ids[len(ids) - inside :], deadline, cancelled)
+            prefix = self._prefix(document, trained.network)
+            read = self._read(prefix, above, deadline, cancelled, trained.ngram is not None)
+            if read is not None and inside:
+                read = replace(read, state=trained.network.read(read.state, ids[-inside:]))
         if read is None:
             trained = Trained(trained.known, trained.ngram)
         # The session's words are counted now: every word that a part may speak of has been learned.
@@ -179,27 +187,20 @@ class Knowledge:
         return Context(mixture, mixture.behind(states, ids[-_CONTEXT_WORDS:]), whole)
 
     def _read(
-        self, document: _Document, inside: Ids, deadline: float, cancelled: Callable[[], bool]
+        self, prefix: PrefixCache[Any], ids: Ids, deadline: float, cancelled: Callable[[], bool], can_do_without: bool
     ) -> Reading[Any] | None:
-        """Return what the network remembers of a document, and of the words ``inside`` a string behind it.
+        """Return what the network remembers of a document whose words above the cursor are ids (T,).
 
-        None where it can't in time.
+        None where it can't in time, and others can answer.
         """
-        prefix = self._prefix(document)
-        prefix.follow(document.file.above())
+        prefix.follow(ids)
         missing = prefix.missing
         if deadline == math.inf:  # nobody waits
-            return self._behind(prefix, max(missing, _LEAST_READ), inside, cancelled)
-        in_time = min(_AT_ONCE, int(max(0.0, deadline - time.monotonic()) * _A_SECOND))
-        if in_time < min(missing, _LEAST_READ) and self.checkpoint.trained.ngram is not None:
+            return prefix.state(max(missing, _LEAST_READ), cancelled)
+        in_time = int(min(_AT_ONCE, max(0.0, deadline - time.monotonic()) * _A_SECOND))
+        if can_do_without and in_time < min(missing, _LEAST_READ):
             return None
-        return self._behind(prefix, max(in_time, _LEAST_READ), inside, cancelled)
-
-    def _behind(
-        self, prefix: PrefixCache[Any], at_once: int, inside: Ids, cancelled: Callable[[], bool]
-    ) -> Reading[Any]:
-        read = prefix.state(at_once, cancelled)
-        return replace(read, state=prefix.network.read(read.state, inside)) if len(inside) else read
+        return prefix.state(max(in_time, _LEAST_READ), cancelled)
 
     def _trained(self) -> Trained:
         """Return the trained models, reading the words of the session."""
@@ -208,9 +209,7 @@ class Knowledge:
             self._reads = trained, trained.reading(self.session.own_words)
         return self._reads[1]
 
-    def _prefix(self, document: _Document) -> PrefixCache[Any]:
-        network = self._trained().network
-        assert network is not None
+    def _prefix(self, document: _Document, network: NeuralModel[Any]) -> PrefixCache[Any]:
         if document.prefix is None or document.prefix.network is not network:
             document.prefix = PrefixCache(network)
         return document.prefix
