@@ -258,9 +258,9 @@ def test_what_was_opened_is_read_when_there_is_time(opened, monkeypatch):
     assert not known.idle()
 
 
-def test_what_is_missing_above_the_tail_is_read_when_there_is_time(opened):
+def test_what_is_missing_above_the_tail_is_read_when_there_is_time(opened, monkeypatch):
     known = Knowledge(opened)
-    assert not context(known, LONG).whole
+    assert not context(known, LONG, deadline=in_time_for(100, monkeypatch)).whole
     while known.idle():
         pass
     found = context(known, LONG, deadline=PAST)
