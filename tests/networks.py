@@ -9,11 +9,13 @@ import models
 import numpy as np
 import torch
 
+from codelm import checkpoint
 from codelm.neural.files import CORE, HEAD, open_network
 from codelm.neural.model import NeuralModel
 from codelm.neural.modules import Network
 from codelm.neural.shape import Shape
 from codelm.neural.torch_network import open_torch_network
+from codelm.weights import unfitted
 from codelm_train.networks.export import save
 from codelm_train.networks.graphs import export_graphs
 
@@ -72,3 +74,16 @@ def opened(name: str, runner: str) -> NeuralModel[Any]:
         if runner == "torch":
             return open_torch_network(written, SHAPES[name], words, "cpu")
         return open_network(written, SHAPES[name], words)
+
+
+def write_mixture(folder: Path, name: str = "lstm, tied", *, torch: bool = True) -> Path:
+    """A checkpoint of an n-gram model of the same words and one of the networks."""
+    with tempfile.TemporaryDirectory() as parts:
+        ngram = Path(parts) / "ngram"
+        checkpoint.save(
+            ngram, models.ngram(3, SIZE), models.vocabulary(SIZE),
+            name="ngram", stream="code", facts={"training": {"tokens": 9}},
+        )  # fmt: skip
+        loaded = [checkpoint.load(ngram), checkpoint.load(write(Path(parts) / "network", name))]
+        checkpoint.save_mixed(folder, loaded, unfitted(), torch=torch)
+    return folder

@@ -15,6 +15,7 @@ from codelm.completion import Completion, CompletionKind, Completions, Snapshot
 from codelm.environment import Environment
 from codelm.errors import Cancelled
 from codelm.importable import Importable
+from codelm.knowledge import Knowledge
 from codelm.learned import ordered
 from codelm.workspace import WorkspaceIndex, updated, without
 from codelm.workspace_cache import WorkspaceModel
@@ -471,12 +472,13 @@ def test_a_workspace_that_is_learned_while_a_completion_is_made_is_no_trouble(tm
     lines = "\n    ".join(f"x = self.frobnicate_{number}" for number in range(50))
     index = indexed(tmp_path, {"b.py": f"def f(self):\n    {lines}\n"})
 
-    class LearningMeanwhile(Completer):
+    class LearningMeanwhile(Knowledge):
         def _rest_of_workspace(self, path: str) -> WorkspaceModel:
             self.workspace = self.learned(index)
             return super()._rest_of_workspace(path)
 
-    completer = LearningMeanwhile(models.checkpoint())
+    completer = Completer(models.checkpoint())
+    completer.knowledge = LearningMeanwhile(models.checkpoint())
     assert complete_in(completer, tmp_path / "a.py", "def f(self):\n    x = |")
     completer.forget()
     assert "frobnicate_7" in complete_in(completer, tmp_path / "a.py", "def f(self):\n    x = self.fr|")

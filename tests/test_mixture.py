@@ -1,7 +1,11 @@
-"""The mixture of an n-gram model with what the open file and the workspace teach."""
+"""The mixture of trained models with what the open file and the workspace teach."""
+
+from collections.abc import Callable
+from typing import Any
 
 import laws
 import models
+import networks
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,82 +14,148 @@ from hypothesis import strategies as st
 from codelm.file_cache import FileModel
 from codelm.file_words import FileWords
 from codelm.form_cache import FormModel
-from codelm.mixture import Caches, Mixture
+from codelm.gate import CONTEXT, CONTEXT_SIGNALS, context_signals
+from codelm.mixture import Caches, Mixture, MixtureState, Trained, without_caches
 from codelm.model import Ids, log_probs
+from codelm.neural.prefix import PrefixCache
+from codelm.neural_cache import NeuralCache
 from codelm.vocabulary import PAD, UNK
-from codelm.weights import PARTS, Weights
+from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, SIGNALS, WORKSPACE, Weights, unfitted
 from codelm.workspace_cache import WorkspaceCache
 
-KNOWN = 60  # ids of the base model
-SIZE = KNOWN + 8  # those of the session
-BASE = models.ngram(3, KNOWN)
-FORMS = np.random.default_rng(1).integers(0, 7, SIZE).astype(np.int16)
-SEEN = SIZE - 3  # words from here on are in no cache: they were deleted
-ANY_WORD = st.integers(1, SIZE - 1)
-ANY_CONTEXT = laws.contexts(SIZE)
+KNOWN = 60  # ids of the trained model
+NEW = 8  # those of the session behind them
+SIZE = KNOWN + NEW
+NGRAM = models.ngram(3, KNOWN)
+TRAINED = Trained(KNOWN, NGRAM)
+FORMS = np.random.default_rng(1).integers(0, 7, 400).astype(np.int16)
+DELETED = 3  # of the last words of the session: they are in no cache
 few_examples = settings(max_examples=50)
 
+WIDE = networks.SIZE  # ids of a trained network
+NETWORK_ALONE = Trained(WIDE, None, networks.opened("lstm, tied", "onnx, int8"))
+BOTH = Trained(WIDE, models.ngram(3, WIDE), NETWORK_ALONE.network)
+WITH_NETWORK = (NETWORK_ALONE, BOTH)
 
-def mixed(above: list[int], below: list[int], files: list[list[int]], weights: Weights, size: int = SIZE) -> Mixture:
+
+def mixed(
+    above: list[int], below: list[int], files: list[list[int]], weights: Weights,
+    size: int = SIZE, trained: Trained = TRAINED, recalled: int = 99,
+) -> Mixture:  # fmt: skip
+    """A mixture over ``size`` ids. With a network, so many words above the cursor at most are in the neural cache."""
     words = FileWords()
     words.learn(np.array(above, np.int64))
     words.learn_below(np.array(below, np.int64))
     places = words.snapshot()
     workspace = WorkspaceCache([np.array(ids, np.int64) for ids in files])
+    trained = trained.reading([f"new_{number}" for number in range(NEW)])
+    neural = None
+    if trained.network is not None:
+        prefix = PrefixCache(trained.network, most_vectors=recalled + 1)
+        prefix.follow(np.array(above, np.int64))
+        neural = NeuralCache(places, prefix.state(len(above)).vectors[:-1], size)
     caches = Caches(
-        FileModel(places, size, weights.caches["file"]),
-        FormModel(places, size, weights.caches["form"], FORMS),
-        workspace.model(size, weights.caches["workspace"]),
+        FileModel(places, size, weights.caches[FILE]),
+        FormModel(places, size, weights.caches[FORM], FORMS),
+        workspace.model(size, weights.caches[WORKSPACE]),
+        neural,
     )
-    return Mixture(BASE, KNOWN, caches, size, weights)
+    return Mixture(trained, caches, size, weights, FORMS[:size])
 
 
-def texts(longest: int = 30) -> st.SearchStrategy[list[int]]:
-    return st.lists(st.integers(1, SEEN - 1), max_size=longest)
+def mixtures(trained: Trained = TRAINED) -> st.SearchStrategy[Mixture]:
+    size = trained.known + NEW
+    # Few different words, and those of the session among them, so that much is found again.
+    word = st.integers(1, 20) | st.integers(trained.known, size - DELETED - 1)
+    text = st.lists(word, max_size=30)
+    weights = st.integers(0, 2**32 - 1).map(models.random_weights)
+    return st.builds(
+        mixed, text, text, st.lists(text, max_size=3), weights, st.just(size), st.just(trained), st.integers(0, 30)
+    )
 
 
-MIXTURES = st.builds(
-    mixed, texts(), texts(), st.lists(texts(), max_size=3), st.integers(0, 2**32 - 1).map(models.random_weights)
-)
+def contexts(trained: Trained = TRAINED) -> st.SearchStrategy[Ids]:
+    return laws.contexts(21) | laws.contexts(trained.known + NEW)
+
+
+def some_words(trained: Trained = TRAINED, least: int = 1, most: int = 8) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(1, trained.known + NEW - 1), min_size=least, max_size=most)
+
+
+def choices(trained: Trained = TRAINED) -> st.SearchStrategy[Ids | None]:
+    some = st.sets(st.integers(0, trained.known + NEW - 1))
+    return st.none() | some.map(lambda ids: np.array(sorted(ids), np.int64))
+
+
+# Without a network answers are equal but for the order in which parts are added up; networks are less exact.
+KINDS = {"of an n-gram model": (TRAINED, 1e-5), "of a network": (NETWORK_ALONE, 1e-3), "of both": (BOTH, 1e-3)}
+each_kind = pytest.mark.parametrize("kind", KINDS)
+MIXTURES, ANY_CONTEXT = mixtures(), contexts()
+
+
+def any_of(kind: str, draw: Callable[[Any], Any]) -> tuple[Mixture, Ids, float]:
+    """A mixture of a kind, a context, and how exact its answers are."""
+    trained, tolerance = KINDS[kind]
+    return draw(mixtures(trained)), draw(contexts(trained)), tolerance
+
+
+def with_states(mixture: Mixture, state: MixtureState) -> list[tuple[str, Any, Any]]:
+    """Every part, by its name, and its state."""
+    caches = mixture.caches
+    every = {
+        BASE: mixture.trained.ngram, NETWORK: mixture.trained.network, FILE: caches.file, FORM: caches.form,
+        WORKSPACE: caches.workspace, NEURAL: caches.neural,
+    }  # fmt: skip
+    return [(name, every[name], state.parts[name]) for name in mixture.parts]
 
 
 # --- the laws ------------------------------------------------------------------------------------------------
 
 
-@few_examples
-@given(mixture=MIXTURES, context=ANY_CONTEXT)
-def test_rows_normalise_and_have_no_zero(mixture, context):
-    laws.rows_normalise(mixture, SIZE, context, tolerance=1e-5)
+@each_kind
+@settings(max_examples=30)
+@given(data=st.data())
+def test_rows_normalise_and_have_no_zero(kind, data):
+    mixture, context, _ = any_of(kind, data.draw)
+    laws.rows_normalise(mixture, mixture.size, context, tolerance=1e-5)
 
 
-@few_examples
-@given(mixture=MIXTURES, first=ANY_CONTEXT, second=ANY_CONTEXT)
-def test_reading_in_pieces_equals_reading_at_once(mixture, first, second):
-    laws.reading_is_stepwise(mixture, SIZE, first, second, tolerance=1e-6)
+@each_kind
+@settings(max_examples=30)
+@given(data=st.data())
+def test_reading_in_pieces_equals_reading_at_once(kind, data):
+    mixture, first, tolerance = any_of(kind, data.draw)
+    second = data.draw(contexts(mixture.trained))
+    laws.reading_is_stepwise(mixture, mixture.size, first, second, tolerance=tolerance / 10)
 
 
-@few_examples
-@given(mixture=MIXTURES, context=ANY_CONTEXT, words=st.lists(ANY_WORD, min_size=1, max_size=8))
-def test_rows_are_independent(mixture, context, words):
-    laws.rows_are_independent(mixture, SIZE, context, np.array(words), tolerance=1e-5)
+@each_kind
+@settings(max_examples=30)
+@given(data=st.data())
+def test_rows_are_independent(kind, data):
+    mixture, context, tolerance = any_of(kind, data.draw)
+    words = data.draw(some_words(mixture.trained))
+    laws.rows_are_independent(mixture, mixture.size, context, np.array(words), tolerance)
 
 
-@few_examples
-@given(mixture=MIXTURES, context=ANY_CONTEXT, word=ANY_WORD)
-def test_no_call_changes_a_state(mixture, context, word):
-    laws.states_never_change(mixture, SIZE, context, word)
+@each_kind
+@settings(max_examples=30)
+@given(data=st.data())
+def test_no_call_changes_a_state(kind, data):
+    mixture, context, _ = any_of(kind, data.draw)
+    [word] = data.draw(some_words(mixture.trained, most=1))
+    laws.states_never_change(mixture, mixture.size, context, word)
 
 
-@few_examples
-@given(
-    mixture=MIXTURES, context=ANY_CONTEXT, k=st.integers(1, SIZE + 3),
-    allowed=st.none() | st.sets(st.integers(0, SIZE - 1)).map(lambda ids: np.array(sorted(ids), np.int64)),
-)  # fmt: skip
-def test_proposals_are_the_best_of_what_the_parts_propose(mixture, context, k, allowed):
+@each_kind
+@settings(max_examples=30)
+@given(data=st.data())
+def test_proposals_are_the_best_of_what_the_parts_propose(kind, data):
+    mixture, context, _ = any_of(kind, data.draw)
+    k, allowed = data.draw(st.integers(1, 20) | st.integers(1, mixture.size + 3)), data.draw(choices(mixture.trained))
     state = mixture.read(mixture.start(), context)
     proposed = mixture.propose(state, k, allowed)[0]
-    parts = [mixture.base.propose(state.base, k, allowed)]
-    parts += [cache.propose(own, k, allowed) for cache, own in zip(mixture.caches.all(), state.caches, strict=True)]
+    parts = [part.propose(own, k, allowed) for _, part, own in with_states(mixture, state)]
     candidates = {word for part in parts for word in part[0].tolist() if word >= 0}
     listed = proposed[proposed >= 0].tolist()
     assert proposed.shape == (k,)
@@ -97,86 +167,157 @@ def test_proposals_are_the_best_of_what_the_parts_propose(mixture, context, k, a
     np.testing.assert_array_equal(mixture.score(state, np.array([listed], np.int64))[0], -np.sort(-scores)[:k])
 
 
-@few_examples
-@given(mixture=MIXTURES, context=ANY_CONTEXT, words=st.lists(ANY_WORD, min_size=2, max_size=6))
-def test_proposals_for_many_rows_are_those_for_each(mixture, context, words):
+@each_kind
+@settings(max_examples=30)
+@given(data=st.data())
+def test_proposals_for_many_rows_are_those_for_each(kind, data):
+    mixture, context, tolerance = any_of(kind, data.draw)
+    words = data.draw(some_words(mixture.trained, least=2, most=6))
     state = mixture.read(mixture.start(), context)
     batch = mixture.step(state, np.zeros(len(words), np.int64), np.array(words))
     together = mixture.propose(batch, 9)
     for row, word in enumerate(words):
-        alone = mixture.propose(mixture.step(state, np.zeros(1, np.int64), np.array([word])), 9)[0]
-        np.testing.assert_array_equal(together[row], alone)
+        stepped = mixture.step(state, np.zeros(1, np.int64), np.array([word]))
+        alone = mixture.propose(stepped, 9)
+        if mixture.trained.network is None:
+            np.testing.assert_array_equal(together[row], alone[0])
+        else:  # words that are equally probable may change places, within the exactness of a network
+            found, expected = (mixture.score(stepped, ids) for ids in (together[[row]], alone))
+            np.testing.assert_allclose(found, expected, atol=tolerance)
 
 
-# --- the definition ------------------------------------------------------------------------------------------
+@each_kind
+def test_no_rows_are_no_work(kind):
+    trained, _ = KINDS[kind]
+    mixture = mixed([3, 4], [], [[3, 4]], unfitted(), trained.known + NEW, trained)
+    none = np.zeros(0, np.int64)
+    state = mixture.step(mixture.start(), none, none)
+    assert mixture.score(state, np.zeros((0, 3), np.int64)).shape == (0, 3)
+    assert mixture.propose(state, 4).shape == (0, 4)
 
 
-@few_examples
-@given(mixture=MIXTURES, context=ANY_CONTEXT, seed=st.integers(0, 2**32 - 1))
-def test_the_parts_share_the_probability_by_the_lengths_of_the_matches(mixture, context, seed):
-    state = mixture.read(mixture.start(), context)
-    every = np.arange(SIZE)[None, :]
-    file, _, workspace = (int(cache.match_lengths(own)[0]) for cache, own in zip_caches(mixture, state))
-    shares = mixture._weights.parts[file + 1, workspace + 1]
-    said = [mixture.base_probabilities(state, every)[0]]
-    said += [np.exp(cache.score(own, every)[0].astype(np.float64)) for cache, own in zip_caches(mixture, state)]
-    np.testing.assert_allclose(np.exp(log_probs(mixture, state, 1, SIZE)[0]), shares @ np.stack(said), atol=1e-6)
-
-
-def zip_caches(mixture, state):
-    return zip(mixture.caches.all(), state.caches, strict=True)
+# --- the parts -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("above", "files", "row"),
+    ("trained", "above", "below", "files", "parts"),
     [
-        ([], [], (0, 0)),  # nothing there
-        ([3, 4], [], (1, 0)),  # there, but nothing found again
-        ([3, 4, 5, 3, 4], [], (3, 0)),
-        ([], [[3, 4, 5]], (0, 3)),  # "[start] 3 4" would be 4
-        ([9, 4], [[3, 4, 5]], (1, 2)),
-        ([3, 4], [[3, 4, 5]], (1, 4)),
+        (TRAINED, [], [], [], (BASE,)),
+        (TRAINED, [3], [], [], (BASE, FILE, FORM)),
+        (TRAINED, [], [3], [], (BASE, FILE, FORM)),
+        (TRAINED, [], [], [[3]], (BASE, WORKSPACE)),
+        (BOTH, [], [], [], (BASE, NETWORK)),
+        (BOTH, [3], [], [], (BASE, NETWORK, FILE, FORM, NEURAL)),
+        (BOTH, [], [3], [], (BASE, NETWORK, FILE, FORM)),
+        (NETWORK_ALONE, [3], [], [[3]], (NETWORK, FILE, FORM, WORKSPACE, NEURAL)),
     ],
 )
-def test_which_row_of_weights_counts(above, files, row):
-    weights = models.random_weights(3)
-    parts = np.zeros_like(weights.parts)
-    parts[..., PARTS.index("workspace" if files else "base")] = 1
-    parts[row] = 0
-    parts[row][PARTS.index("base")] = 1
-    mixture = mixed(above, [], files, Weights(parts, weights.caches, 0.5))
-    context = np.array(above or [9, 3, 4], np.int64)
+def test_what_has_learned_nothing_is_no_part(trained, above, below, files, parts):
+    mixture = mixed(above, below, files, unfitted(), trained.known + NEW, trained)
+    assert mixture.parts == parts
+    assert tuple(mixture.learned) == tuple(name for name in parts if name in (FILE, FORM, WORKSPACE))
+    state = mixture.start()
+    assert tuple(mixture.signals(state)) == (CONTEXT, *parts)
+    assert mixture.shares(state).shape == (1, len(parts))
+
+
+@each_kind
+@settings(max_examples=30)
+@given(data=st.data())
+def test_the_parts_share_the_probability_as_the_gate_says_from_their_signals(kind, data):
+    mixture, context, _ = any_of(kind, data.draw)
+    weights = models.random_weights(data.draw(st.integers(0, 2**32 - 1)))
+    mixture = Mixture(mixture.trained, mixture.caches, mixture.size, weights, FORMS[: mixture.size])
     state = mixture.read(mixture.start(), context)
-    base = mixture.base_probabilities(state, np.arange(SIZE)[None, :])[0]
-    np.testing.assert_allclose(np.exp(log_probs(mixture, state, 1, SIZE)[0]), base, rtol=1e-5)
+    last = FORMS[np.concatenate([[PAD, PAD], context])[-2:]]
+    signals = [context_signals(last[None, :])]
+    signals += [part.signals(own) for _, part, own in with_states(mixture, state)]
+    shares = weights.gate.over(mixture.parts)(signals)[0]
+    every = np.arange(mixture.size)[None, :]
+    said = mixture.said(state, every)[:, 0]
+    np.testing.assert_allclose(np.exp(log_probs(mixture, state, 1, mixture.size)[0]), shares @ said, atol=1e-6)
+    np.testing.assert_allclose(mixture.contributions(state, every)[:, 0], shares[:, None] * said, atol=1e-12)
+    for (name, part, own), row in zip(with_states(mixture, state), said, strict=True):
+        assert row.sum() == pytest.approx(1, abs=1e-5), name
+        if name in (FILE, FORM, WORKSPACE, NEURAL):
+            np.testing.assert_allclose(row, np.exp(part.score(own, every)[0]), rtol=1e-6)
 
 
-# --- words that the base model lacks -------------------------------------------------------------------------
+@each_kind
+@settings(max_examples=15)
+@given(data=st.data())
+def test_of_each_part_come_as_many_signals_as_a_gate_hears(kind, data):
+    mixture, context, _ = any_of(kind, data.draw)
+    state = mixture.step(mixture.read(mixture.start(), context), np.zeros(3, np.int64), np.array([3, 4, 3]))
+    for name, signals in mixture.signals(state).items():
+        assert signals.shape == (3, {CONTEXT: CONTEXT_SIGNALS, **SIGNALS}[name])
+        assert np.isfinite(signals).all()
+        np.testing.assert_allclose(signals[0], signals[2], atol=1e-5)
 
 
-@few_examples
-@given(mixture=MIXTURES, context=ANY_CONTEXT)
-def test_what_the_base_model_gives_to_the_unknown_word_is_spread(mixture, context):
-    state = mixture.read(mixture.start(), context)
-    base = np.exp(BASE.score(state.base, np.arange(KNOWN)[None, :])[0].astype(np.float64))
-    spread = mixture.base_probabilities(state, np.arange(SIZE)[None, :])[0]
-    assert spread[UNK] + spread[KNOWN:].sum() == pytest.approx(base[UNK], rel=1e-5)
-    others = np.delete(np.arange(KNOWN), UNK)
-    np.testing.assert_allclose(spread[others], base[others], rtol=1e-6)
+@pytest.mark.parametrize("part", [BASE, NETWORK, FILE, FORM, WORKSPACE, NEURAL])
+def test_a_gate_that_trusts_one_part_gives_what_that_says(part):
+    text = [3, 4, 5, 3, 4, 6, 3]
+    weights = Weights(models.always(part), unfitted().caches, 0.5)
+    mixture = mixed(text, [], [text], weights, WIDE + NEW, BOTH)
+    state = mixture.read(mixture.start(), np.array(text))
+    said = mixture.said(state, np.arange(WIDE + NEW)[None, :])[mixture.parts.index(part), 0]
+    np.testing.assert_allclose(np.exp(log_probs(mixture, state, 1, WIDE + NEW)[0]), said, atol=1e-6)
+
+
+def test_the_kinds_of_the_last_two_words_are_signals_however_they_were_read():
+    mixture = mixed([3, 4], [], [], unfitted())
+    ids = np.array([5, SIZE - 1])
+    expected = context_signals(FORMS[ids][None, :])
+    read = mixture.read(mixture.start(), ids)
+    at_once = mixture.behind({}, np.array([9, 9, 5, SIZE - 1]))
+    stepped = mixture.step(mixture.read(mixture.start(), ids[:1]), np.zeros(1, np.int64), ids[1:])
+    for state in (read, at_once, stepped):
+        np.testing.assert_array_equal(mixture.signals(state)[CONTEXT], expected)
+    first = context_signals(FORMS[[PAD, 5]][None, :])
+    np.testing.assert_array_equal(mixture.signals(mixture.behind({}, ids[:1]))[CONTEXT], first)
+    np.testing.assert_array_equal(mixture.signals(mixture.read(mixture.start(), ids[:1]))[CONTEXT], first)
+
+
+def test_the_quickest_trained_model_is_the_n_gram_model_if_there_is_one():
+    for trained, expected in ((BOTH, BOTH.ngram), (TRAINED, NGRAM)):
+        mixture = mixed([3], [], [], unfitted(), trained.known + NEW, trained)
+        model, state = mixture.quickest(mixture.start())
+        assert model is expected
+        assert state is mixture.start().parts[BASE] or np.array_equal(state.nodes, NGRAM.start().nodes)
+    mixture = mixed([3], [], [], unfitted(), WIDE + NEW, NETWORK_ALONE)
+    assert mixture.quickest(mixture.start())[0] is mixture.trained.network
+
+
+def test_without_caches_the_trained_models_are_mixed_alone():
+    mixture = without_caches(BOTH, models.vocabulary(WIDE), models.random_weights(4))
+    assert (mixture.parts, mixture.size) == ((BASE, NETWORK), WIDE)
+    laws.rows_normalise(mixture, WIDE, np.array([3, 4]), tolerance=1e-5)
+
+
+# --- words that the trained models lack ----------------------------------------------------------------------
+
+
+@each_kind
+@settings(max_examples=30)
+@given(data=st.data())
+def test_what_a_trained_model_gives_to_the_unknown_word_is_spread(kind, data):
+    mixture, context, _ = any_of(kind, data.draw)
+    known, state = mixture.known, mixture.read(mixture.start(), context)
+    for part, (name, model, own) in enumerate(with_states(mixture, state)):
+        if name in (BASE, NETWORK):
+            said = np.exp(model.score(own, np.arange(known)[None, :])[0].astype(np.float64))
+            spread = mixture.said(state, np.arange(mixture.size)[None, :])[part, 0]
+            assert spread[UNK] + spread[known:].sum() == pytest.approx(said[UNK], rel=1e-5)
+            others = np.delete(np.arange(known), UNK)
+            np.testing.assert_allclose(spread[others], said[others], rtol=1e-6)
 
 
 def unknown_shares(mixture: Mixture) -> tuple[float, np.ndarray]:
-    """Return of the base model's [UNK] what it keeps, and what each word from KNOWN on gets."""
+    """Return of the n-gram model's [UNK] what it keeps, and what each word from KNOWN on gets."""
     state = mixture.start()
-    unknown = float(
-        np.exp(
-            BASE.score(
-                state.base,
-                np.array([[UNK]]),
-            )[0, 0]
-        )
-    )
-    spread = mixture.base_probabilities(state, np.arange(mixture.size)[None, :])[0] / unknown
+    unknown = float(np.exp(NGRAM.score(state.parts[BASE], np.array([[UNK]]))[0, 0]))
+    spread = mixture.said(state, np.arange(mixture.size)[None, :])[0, 0] / unknown
     return float(spread[UNK]), spread[KNOWN:]
 
 
@@ -209,20 +350,31 @@ def test_without_words_of_the_session_nothing_is_spread():
     assert shares.shape == (0,)
 
 
-def test_the_base_model_reads_a_word_that_it_lacks_as_the_unknown_one():
+def test_an_n_gram_model_reads_a_word_that_it_lacks_as_the_unknown_one():
     mixture = mixed([3, 4], [], [], models.random_weights(1))
-    read = mixture.read(mixture.start(), np.array([3, SIZE - 1]))
-    same = BASE.read(BASE.start(), np.array([3, UNK]))
-    stepped = mixture.step(mixture.start(), np.zeros(1, np.int64), np.array([SIZE - 1])).base
-    np.testing.assert_array_equal(log_probs(BASE, read.base, 1, KNOWN), log_probs(BASE, same, 1, KNOWN))
-    np.testing.assert_array_equal(stepped.nodes, BASE.step(BASE.start(), np.zeros(1, np.int64), np.array([UNK])).nodes)
+    read = mixture.read(mixture.start(), np.array([3, SIZE - 1])).parts[BASE]
+    same = NGRAM.read(NGRAM.start(), np.array([3, UNK]))
+    stepped = mixture.step(mixture.start(), np.zeros(1, np.int64), np.array([SIZE - 1])).parts[BASE]
+    expected = NGRAM.step(NGRAM.start(), np.zeros(1, np.int64), np.array([UNK]))
+    np.testing.assert_array_equal(log_probs(NGRAM, read, 1, KNOWN), log_probs(NGRAM, same, 1, KNOWN))
+    np.testing.assert_array_equal(stepped.nodes, expected.nodes)
 
 
-def test_a_base_model_that_can_read_words_of_the_session_is_given_them(monkeypatch):
+def test_a_network_reads_words_of_the_session_as_they_are_written():
+    mixture = mixed([3], [], [], unfitted(), WIDE + NEW, NETWORK_ALONE)
+    found = mixture.read(mixture.start(), np.array([3, WIDE + 2])).parts[NETWORK]
+    network = NETWORK_ALONE.network.reading(["", "", "new_2"])
+    expected = network.read(network.start(), np.array([3, WIDE + 2]))
+    unknown = network.read(network.start(), np.array([3, UNK]))
+    np.testing.assert_array_equal(found.projected, expected.projected)
+    assert (found.projected != unknown.projected).any()
+
+
+def test_a_trained_model_is_given_the_ids_of_the_session(monkeypatch):
     mixture = mixed([3, 4], [], [], models.random_weights(1))
     given = []
-    monkeypatch.setattr(BASE, "read", lambda state, ids: given.extend(ids.tolist()) or state)
-    monkeypatch.setattr(BASE, "step", lambda state, _, ids: given.extend(ids.tolist()) or state)
+    monkeypatch.setattr(NGRAM, "read", lambda state, ids: given.extend(ids.tolist()) or state)
+    monkeypatch.setattr(NGRAM, "step", lambda state, _, ids: given.extend(ids.tolist()) or state)
     state = mixture.read(mixture.start(), np.array([3, SIZE - 1]))
     given.remove(PAD)  # the start's
     mixture.step(state, np.zeros(1, np.int64), np.array([SIZE - 2]))
@@ -231,10 +383,21 @@ def test_a_base_model_that_can_read_words_of_the_session_is_given_them(monkeypat
 
 @few_examples
 @given(mixture=MIXTURES, context=ANY_CONTEXT)
-def test_behind_a_base_state_the_caches_read_the_rest(mixture, context):
-    state = mixture.behind(BASE.read(BASE.start(), context), context)
+def test_behind_the_state_of_a_part_the_others_read_the_rest(mixture, context):
+    state = mixture.behind({BASE: NGRAM.read(NGRAM.start(), context)}, context)
     whole = mixture.read(mixture.start(), context)
     np.testing.assert_array_equal(log_probs(mixture, state, 1, SIZE), log_probs(mixture, whole, 1, SIZE))
+
+
+def test_a_network_that_has_read_more_than_the_others_is_not_asked_to_read_again(monkeypatch):
+    text = np.array([3, 4, WIDE, 5, 3, 4])
+    mixture = mixed(text.tolist(), [], [], unfitted(), WIDE + NEW, BOTH)
+    network = mixture.trained.network
+    state, whole = network.read(network.start(), text), mixture.read(mixture.start(), text)
+    monkeypatch.setattr(network, "read", lambda *_: pytest.fail("it was"))
+    short = mixture.behind({NETWORK: state}, text)
+    every = WIDE + NEW
+    np.testing.assert_allclose(log_probs(mixture, short, 1, every), log_probs(mixture, whole, 1, every), atol=1e-4)
 
 
 def test_a_word_of_the_session_is_proposed_where_it_was_seen():

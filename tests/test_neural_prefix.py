@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from codelm.errors import Cancelled
 from codelm.neural.prefix import PrefixCache, Reading
+from codelm.neural.table import unit
 from codelm.session import SessionVocabulary
 
 SIZE, ALL = networks.SIZE, 10**6
@@ -24,12 +25,12 @@ def words(count: int, seed: int = 1) -> np.ndarray:
 
 
 def from_scratch(network: Any, ids: np.ndarray) -> tuple[Any, np.ndarray]:
-    """The state behind the words, and the vectors before each of them and behind the last: (T + 1, P)."""
+    """The state behind the words, and vectors of length one before each of them and behind the last: (T + 1, P)."""
     state, vectors = network.start(), [network.vectors(network.start())]
     if len(ids):
         state, found = network.read_along(state, ids[:, None])
         vectors.append(found[:, 0])
-    return state, np.concatenate(vectors)
+    return state, unit(np.concatenate(vectors))
 
 
 def is_as_from_scratch(network: Any, reading: Reading[Any], ids: np.ndarray, tolerance: float = 0) -> None:
@@ -107,6 +108,12 @@ def test_whatever_was_edited_it_is_what_reading_from_scratch_gives(name, runner,
         np.testing.assert_array_equal(reading.ids, before)
 
 
+def test_vectors_have_the_length_of_one():
+    cache = PrefixCache(networks.opened(LSTM, "onnx, int8"))
+    cache.follow(words(20))
+    np.testing.assert_allclose(np.linalg.norm(cache.state(ALL).vectors, axis=1), 1, rtol=1e-6)
+
+
 # --- what it costs ------------------------------------------------------------------------------------------------
 
 
@@ -123,6 +130,26 @@ def test_a_keystroke_costs_nothing_and_a_word_one_step(monkeypatch):
     cache.follow(np.append(ids, 7))
     cache.state(ALL)
     assert steps.taken() == 1
+
+
+def test_what_is_missing_is_what_was_not_read_yet_of_the_whole_or_its_tail():
+    network, ids = networks.opened(LSTM, "onnx, int8"), words(1000)
+    cache = PrefixCache(network)
+    assert cache.network is network
+    assert cache.missing == 0
+    cache.follow(ids[:900])
+    assert cache.missing == 900
+    cache.catch_up(100)
+    assert cache.missing == 800
+    cache.state(200)
+    assert cache.missing == 0
+    cache.follow(ids)
+    assert cache.missing == 100
+    cache.state(200)
+    cache.follow(ids[:968])
+    assert cache.missing == 0  # a state is kept at each 8th of the last words
+    cache.follow(np.append(ids[:50], ids[60:]))
+    assert 990 - 50 <= cache.missing <= 990
 
 
 def test_an_edit_replays_few_words_before_it_and_all_behind(monkeypatch):

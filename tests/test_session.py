@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from codelm import session as session_module
 from codelm.session import SessionVocabulary
 from codelm.vocabulary import EOS, PAD, SPECIAL_WORDS, UNK, Vocabulary
-from codelm.words import form_of
+from codelm.words import COMMON_FORMS, form_of
 
 SAMPLE = Vocabulary([*SPECIAL_WORDS, ".", "def", "Path", "path", "_x", "größe", '"path"', "match"])
 ANY_WORD = st.text(st.characters(exclude_categories=()), min_size=1)
@@ -150,11 +150,22 @@ def test_forms_that_were_asked_for_stay_as_they_are():
 
 
 def test_very_many_forms_share_the_last_one(monkeypatch):
-    monkeypatch.setattr(session_module, "_MOST_FORMS", 9)
     session = SessionVocabulary(SAMPLE)
-    session.learn(["+", "-", "*", "/", "%", "=", "&", "~"])
-    assert session.forms().max() == 9
-    assert session.forms()[-3:].tolist() == [9, 9, 9]
+    greatest = session.forms().max()
+    monkeypatch.setattr(session_module, "_MOST_FORMS", greatest + 3)
+    session.learn(["$", "?", "!", "¿", "§"])
+    assert (session.forms()[-5:] - greatest).tolist() == [1, 2, 3, 3, 3]
+
+
+def test_common_forms_have_the_first_numbers():
+    """What was fitted to forms fits any session's."""
+    session = SessionVocabulary(SAMPLE)
+    session.learn(["$", *COMMON_FORMS])
+    forms = session.forms()
+    assert [forms[session.id(form)] for form in COMMON_FORMS if form == form_of(form)] == [
+        number for number, form in enumerate(COMMON_FORMS) if form == form_of(form)
+    ]
+    assert forms[session.id("$")] >= len(COMMON_FORMS)
 
 
 @given(st.lists(st.lists(CASED.filter(bool), max_size=4) | st.sampled_from(["forms", "names", "prefix"])))

@@ -99,7 +99,7 @@ def test_every_setting_can_be_set():
         ({"device": 0}, 'codelm.device is 0; expected one of "auto", "cpu", "cuda", "mps", so "auto" is used'),
         (
             {"inline": {"confidence": 101}},
-            "codelm.inline.confidence is 101; expected a whole number from 0 to 100, so 30 is used",
+            "codelm.inline.confidence is 101; expected a whole number from 0 to 100, so 20 is used",
         ),
         (
             {"inline": {"midline": True}},

@@ -15,7 +15,8 @@ from codelm.errors import CheckpointError
 from codelm.file_cache import FileModel
 from codelm.file_words import FileWords
 from codelm.form_cache import FormModel
-from codelm.weights import CACHES, PARTS, Weights, normalised, unfitted, valid
+from codelm.gate import CONTEXT, CONTEXT_SIGNALS, Gate
+from codelm.weights import CACHES, FILE, FORM, NEURAL, SIGNALS, WORKSPACE, Weights, normalised, unfitted, valid
 from codelm.workspace_cache import WorkspaceCache
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -23,8 +24,8 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def assert_possible(weights: Weights, tolerance: float = 1e-9) -> None:
     """Assert that every row is a distribution over what its mask allows."""
-    parts, caches = valid()
-    for table, mask in ((weights.parts, parts), *((weights.caches[name], caches[name]) for name in CACHES)):
+    for name, mask in valid().items():
+        table = weights.caches[name]
         assert table.shape == mask.shape
         assert (table >= 0).all()
         assert (table[mask == 0] == 0).all()
@@ -36,16 +37,10 @@ def assert_possible(weights: Weights, tolerance: float = 1e-9) -> None:
 
 
 def test_every_row_may_say_something():
-    parts, caches = valid()
-    for mask in (parts, *caches.values()):
+    assert tuple(valid()) == tuple(CACHES)
+    for mask in valid().values():
         assert (mask.sum(-1) > 0).all()
         assert set(np.unique(mask)) == {0, 1}
-
-
-def test_an_empty_cache_has_no_share():
-    parts, _ = valid()
-    allowed = [tuple(PARTS[n] for n in np.flatnonzero(parts[row])) for row in ((0, 0), (0, 3), (2, 0), (2, 3))]
-    assert allowed == [("base",), ("base", "workspace"), ("base", "file", "form"), PARTS]
 
 
 @given(
@@ -58,7 +53,7 @@ def test_an_expert_that_has_something_to_say_may_have_a_weight(above, below, bac
     words = FileWords()
     words.learn(np.array(above, np.int64))
     words.learn_below(np.array(below, np.int64))
-    weights, masks = unfitted().caches, valid()[1]
+    weights, masks = unfitted().caches, valid()
     forms = np.array([0, 0, 0, 1, 1, 2, 2, 3, 3], np.int16)
     caches = {
         "file": FileModel(words.snapshot(), 9, weights["file"]),
@@ -77,13 +72,25 @@ def test_an_expert_that_has_something_to_say_may_have_a_weight(above, below, bac
         np.testing.assert_allclose(said.sum(0), masks[name][length], atol=1e-9)
 
 
-def test_unfitted_weights_are_possible_and_a_longer_match_counts_more():
-    weights = unfitted()
-    assert_possible(weights)
-    file = weights.parts[1:, 0, PARTS.index("file")]
-    workspace = weights.parts[0, 1:, PARTS.index("workspace")]
-    assert (np.diff(file) > 0).all()
-    assert (np.diff(workspace) > 0).all()
+def unfitted_share(part: str, lengths: dict[str, int]) -> float:
+    """How much of the probability a part has before anything was fitted, by the lengths of the matches."""
+    parts = tuple(SIGNALS)
+    signals = {name: np.zeros((1, count)) for name, count in {CONTEXT: CONTEXT_SIGNALS, **SIGNALS}.items()}
+    for name, length in lengths.items():
+        signals[name][0, length] = 1
+    return float(unfitted().gate.over(parts)(list(signals.values()))[0, parts.index(part)])
+
+
+@pytest.mark.parametrize("part", [FILE, WORKSPACE])
+def test_unfitted_weights_are_possible_and_a_longer_match_counts_more(part):
+    assert_possible(unfitted())
+    shares = [unfitted_share(part, {part: length}) for length in range(CACHES[part][0] + 1)]
+    assert (np.diff(shares) > 0).all()
+    for other in set(SIGNALS) - {part}:
+        taken = [unfitted_share(other, {part: length}) for length in range(CACHES[part][0] + 1)]
+        assert (np.diff(taken) < 0).all()
+    assert unfitted_share(FORM, {FORM: 9}) == unfitted_share(FORM, {FORM: 0})
+    assert unfitted_share(NEURAL, {}) == pytest.approx(unfitted_share(FORM, {}))
 
 
 def test_what_a_mask_forbids_goes_to_the_others():
@@ -92,6 +99,14 @@ def test_what_a_mask_forbids_goes_to_the_others():
 
 
 # --- as JSON -------------------------------------------------------------------------------------------------
+
+
+def assert_same_gate(gate: Gate, other: Gate) -> None:
+    for found, expected in ((gate.inputs, other.inputs), (gate.outputs, other.outputs), (gate.shares, other.shares)):
+        assert found.keys() == expected.keys()
+        for name, numbers in expected.items():
+            np.testing.assert_allclose(found[name], numbers, atol=1e-4)
+    np.testing.assert_allclose(gate.bias, other.bias, atol=1e-4)
 
 
 def as_json(weights: Weights) -> dict:
@@ -103,7 +118,7 @@ def test_they_survive_json(seed):
     weights = models.random_weights(seed)
     again = Weights.from_json(as_json(weights))
     assert_possible(again)
-    np.testing.assert_allclose(again.parts, weights.parts, atol=1e-4)
+    assert_same_gate(again.gate, weights.gate)
     for name in CACHES:
         np.testing.assert_allclose(again.caches[name], weights.caches[name], atol=1e-4)
     assert again.seen_again == pytest.approx(weights.seen_again, abs=1e-5)
@@ -118,7 +133,7 @@ def test_what_a_mask_forbids_is_not_believed():
     assert weights.seen_again == 0.0
 
 
-TABLES = ("parts", *CACHES)
+TABLES = tuple(CACHES)
 
 
 def without_row(table):
@@ -126,26 +141,22 @@ def without_row(table):
 
 
 def without_number(table):
-    del (table[-1][-1] if isinstance(table[-1][-1], list) else table[-1])[-1]
-
-
-def last_row(table):
-    return table[-1][-1] if isinstance(table[-1][-1], list) else table[-1]
+    del table[-1][-1]
 
 
 def with_number(number):
     def spoil(table):
-        last_row(table)[-1] = number
+        table[-1][-1] = number
 
     return spoil
 
 
 def with_row_of_zeros(table):
-    last_row(table)[:] = [0] * len(last_row(table))
+    table[-1][:] = [0] * len(table[-1])
 
 
 def with_negative_number(table):
-    row = last_row(table)
+    row = table[-1]
     row[0], row[1] = row[0] + row[1] + 1, -1
 
 
@@ -182,7 +193,7 @@ def test_something_else_in_the_place_of_a_table_is_named(name, value):
         Weights.from_json(raw)
 
 
-@pytest.mark.parametrize("name", [*TABLES, "seen_again"])
+@pytest.mark.parametrize("name", [*TABLES, "gate", "seen_again"])
 def test_what_is_missing_is_named(name):
     raw = as_json(unfitted())
     del raw[name]
@@ -199,7 +210,7 @@ def test_a_share_that_is_none_is_named(value):
 @pytest.mark.parametrize("name", CACHES)
 def test_a_row_of_nothing_but_what_its_mask_forbids_is_no_distribution(name):
     raw = as_json(unfitted())
-    raw[name][0] = normalised(np.ones(len(raw[name][0])), 1 - valid()[1][name][0]).tolist()
+    raw[name][0] = normalised(np.ones(len(raw[name][0])), 1 - valid()[name][0]).tolist()
     with pytest.raises(ValueError, match=f"a row of '{name}' is no distribution"):
         Weights.from_json(raw)
 
@@ -220,7 +231,7 @@ def test_a_checkpoint_keeps_its_weights(tmp_path):
     loaded = load(saved(tmp_path / "m", weights))
     assert loaded.weights is not None
     assert_possible(loaded.weights)
-    np.testing.assert_allclose(loaded.weights.parts, weights.parts, atol=1e-4)
+    assert_same_gate(loaded.weights.gate, weights.gate)
     assert "mixture" not in loaded.facts
 
 
@@ -236,6 +247,7 @@ def test_a_model_that_was_not_mixed_has_none(tmp_path):
         ({}, "'mixture': 'file'"),
         ({**unfitted().as_json(), "form": "many"}, "'mixture': 'form' is no table of numbers"),
         ({**unfitted().as_json(), "seen_again": 1}, "'mixture': 'seen_again' is no number"),
+        ({**unfitted().as_json(), "gate": 1}, "'mixture': 'gate' is no gate"),
     ],
 )
 def test_a_broken_mixture_is_an_error_that_names_the_manifest(tmp_path, mixture, problem):

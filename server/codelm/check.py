@@ -4,6 +4,7 @@ import argparse
 import json
 import platform
 from importlib.metadata import version
+from pathlib import Path
 
 from codelm import __version__, checkpoint, terminal
 from codelm.checkpoint import Checkpoint
@@ -17,20 +18,23 @@ import os
 def newest(folder):
     names = os.listdir(folder)
     return os.path."""
-_PACKAGES = ("numpy", "pygls", "lsprotocol")
+_PACKAGES = ("numpy", "onnxruntime", "pygls", "lsprotocol")
+_LISTED = 8  # completions that are shown
 
 
 def check(args: argparse.Namespace) -> int:
     """Print what ``args`` asks for; the completions come from a server process of their own, as an editor's do."""
     model = checkpoint.load(checkpoint.find(args.model))
+    file: Path | None = None
     text, line, column = SAMPLE, SAMPLE.count("\n") + 1, len(SAMPLE.rpartition("\n")[2]) + 1
     if args.where:
         file, line, column = terminal.place(args.where)
         text = terminal.read(file)
-        terminal.offset_of(text, line, column, args.where)  # raises where there is no such place
+    offset = terminal.offset_of(text, line, column, args.where or "the sample")  # raises where there is no such place
     answer = ask(text, line - 1, column - 1, args.model)
     facts = {**_facts(model, answer), "sample": text.split("\n")[line - 1][: column - 1].strip() + "|"}
-    print(json.dumps(facts) if args.json else _text(facts))
+    found = terminal.find(model, text, offset, file, _LISTED)
+    print(json.dumps(facts) if args.json else _text(facts, terminal.as_table(found)))
     return 0
 
 
@@ -56,18 +60,19 @@ def _facts(model: Checkpoint, answer: Answer) -> dict[str, object]:
 
 
 def _kind(model: Checkpoint) -> str:
-    if model.shape is None:
-        return f"n-grams of up to {model.ngram.order} words"
-    return f"{model.shape.kind.upper()} network, {model.shape.layers} x {model.shape.hidden}"
+    parts = []
+    if model.trained.ngram is not None:
+        parts.append(f"n-grams of up to {model.ngram.order} words")
+    if model.shape is not None:
+        parts.append(f"{model.shape.kind.upper()} network ({model.shape.layers} x {model.shape.hidden})")
+    return " and ".join(parts)
 
 
-def _text(facts: dict[str, object]) -> str:
+def _text(facts: dict[str, object], table: str) -> str:
     model, times, packages = (facts[name] for name in ("model", "milliseconds", "packages"))
     assert isinstance(model, dict)
     assert isinstance(times, dict)
     assert isinstance(packages, dict)
-    completions = facts["completions"]
-    assert isinstance(completions, list)
     return "\n".join([
         f"codelm    {facts['codelm']}, Python {facts['python']}, "
         + ", ".join(f"{name} {number}" for name, number in packages.items()),
@@ -77,5 +82,5 @@ def _text(facts: dict[str, object]) -> str:
         f"the first completion after {times['first completion']:.0f} ms",
         f"time      {times['completion']:.1f} ms for a completion",
         f"sample    {facts['sample']}",
-        *(f"          {label}" for label in completions[:8]),
+        *(f"          {row}" for row in table.splitlines()),
     ])  # fmt: skip

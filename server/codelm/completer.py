@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from codelm.importable import Importable
 from codelm.knowledge import AUTO, Knowledge
 from codelm.learned import LearnedWorkspace
 from codelm.lexer import Kind, Token
-from codelm.names import Names, log_sum
+from codelm.names import Names, log_sum, sources_of
 from codelm.phrases import Phrases
 from codelm.request import Request
 from codelm.scope import place_of
@@ -38,6 +39,8 @@ _CONTEXT_TOKENS = 512
 # The best words that a suggested line may begin with: those behind them are not sure enough.
 _MOST_BEGINNINGS = 30
 
+_Asked = tuple[Snapshot, int, Checkpoint, LearnedWorkspace | None]
+
 
 class Completer:
     """Completes Python with a model, and with what it learns from the open files and the workspace.
@@ -53,6 +56,7 @@ class Completer:
         self._names, self._strings, self._phrases = Names(vocabulary), Strings(vocabulary), Phrases(vocabulary)
         self._shown: dict[str, Shown] = {}
         self._finder: Finder | None = None
+        self._last: tuple[_Asked, Request | None, Candidates | None] | None = None  # of the last list
 
     # --- what is learned ----------------------------------------------------------------------------------
 
@@ -68,6 +72,7 @@ class Completer:
     def forget(self) -> None:
         """Forget every word that was learned: open files are learned anew when they are next completed in."""
         self._shown.clear()
+        self._last = None
         self.knowledge.forget()
 
     def opened(self, snapshot: Snapshot) -> None:
@@ -77,6 +82,7 @@ class Completer:
     def close(self, uri: str) -> None:
         """Forget an open document."""
         self._shown.pop(uri, None)
+        self._last = None
         self.knowledge.close(uri)
 
     def learned(self, index: WorkspaceIndex, states: WorkspaceStates | None = None) -> LearnedWorkspace:
@@ -126,6 +132,7 @@ class Completer:
         soon after ``cancelled()`` turns true.
         """
         request, named = self._request(snapshot, offset, deadline, cancelled)
+        self._last = self._asked(snapshot, offset), request, named
         if request is None or request.cursor.kind is Kind.NUMBER:
             return Completions((), offset, complete=True)
         if cancelled():
@@ -189,7 +196,11 @@ class Completer:
         accepted: bool = False,
     ) -> list[Chosen]:
         """Return what is suggested; with ``accepted`` the name before the cursor is not being typed any more."""
-        request, named = self._request(snapshot, offset, deadline, cancelled)
+        last, self._last = self._last, None
+        if last is not None and last[0] == self._asked(snapshot, offset):  # the list was asked for a moment ago
+            _, request, named = last
+        else:
+            request, named = self._request(snapshot, offset, deadline, cancelled)
         if request is None or self.knowledge.checkpoint.stream != "code":
             return []
         if cancelled():
@@ -200,8 +211,10 @@ class Completer:
         around = surroundings(tokens, cursor.start, snapshot.text, offset, replaced)
         if around is None or cursor.inside:
             return []
+        begin = self._beginnings(request, named, around, accepted)
+        begin = replace(begin, sources=tuple(sources_of(request, begin.ids, begin.log_probs)))
         lines = suggest.search(
-            request.mixture, request.state, self._beginnings(request, named, around, accepted), around,
+            request.mixture, request.state, begin, around,
             self._session.word, cursor.quote,
             least=least, limit=limit, deadline=deadline, cancelled=cancelled,
         )  # fmt: skip
@@ -262,6 +275,10 @@ class Completer:
             deadline=deadline, cancelled=cancelled,
         )  # fmt: skip
         return Request(cursor, context, self._session), named
+
+    def _asked(self, snapshot: Snapshot, offset: int) -> _Asked:
+        """Return all that an answer depends on."""
+        return snapshot, offset, self.knowledge.checkpoint, self.workspace
 
     @property
     def _session(self) -> SessionVocabulary:

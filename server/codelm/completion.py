@@ -88,9 +88,6 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Suggestions:
-    """Suggestions, best first; none where they would be a nuisance. ``complete`` is false where the network had not
-    answered in time.
-    """
+    """Suggestions, best first; none where they would be a nuisance."""
 
     items: tuple[Suggestion, ...]
-    complete: bool = True

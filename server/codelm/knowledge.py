@@ -21,6 +21,7 @@ from codelm.form_cache import FormModel
 from codelm.learned import LearnedWorkspace, learned
 from codelm.mixture import Caches, Mixture, MixtureState, Trained
 from codelm.model import Ids
+from codelm.neural.model import NeuralModel
 from codelm.neural.prefix import PrefixCache, Reading
 from codelm.neural_cache import NeuralCache
 from codelm.neural_workspace import NeuralWorkspace
@@ -167,16 +168,18 @@ class Knowledge:
 
     def idle(self, cancelled: Callable[[], bool] = never) -> bool:
         """Do a little of what is due, some 10 ms; return whether there is more."""
-        if cancelled() or self.checkpoint.trained.network is None:
+        network = self._trained().network
+        if cancelled() or network is None:
             return False
         if self._to_be_read:
             snapshot = self._to_be_read.pop(next(iter(self._to_be_read)))
             document = self._document(snapshot.uri)
             lexed = document.file.lex(snapshot.text)
             document.file.learn(lexed, len(lexed.tokens), snapshot.text, len(snapshot.text))
-            self._prefix(document).follow(document.file.above())
+            self._prefix(document, network).follow(document.file.above())
             return True
-        return any(document.prefix.catch_up(_IN_BETWEEN) for document in self._documents.values() if document.prefix)
+        prefixes = (document.prefix for document in self._documents.values())
+        return any(prefix.catch_up(_IN_BETWEEN) for prefix in prefixes if prefix is not None and not cancelled())
 
     # --- the mixture --------------------------------------------------------------------------------------
 
@@ -202,7 +205,10 @@ class Knowledge:
             state = trained.network.read(trained.network.start(), ids)
             read = Reading(state, trained.network.vectors(state), ids[:0], whole=True)
         elif trained.network is not None:
-            read = self._read(document, ids[len(ids) - inside :], deadline, cancelled)
+            prefix = self._prefix(document, trained.network)
+            read = self._read(prefix, document.file.above(), deadline, cancelled, trained.ngram is not None)
+            if read is not None and inside:
+                read = replace(read, state=trained.network.read(read.state, ids[-inside:]))
         if read is None:
             trained = Trained(trained.known, trained.ngram)
         # The session's words are counted now: every word that a part may speak of has been learned.
@@ -221,21 +227,17 @@ class Knowledge:
         return Context(mixture, mixture.behind(states, ids[-_CONTEXT_WORDS:]), whole)
 
     def _read(
-        self, document: _Document, inside: Ids, deadline: float, cancelled: Callable[[], bool]
+        self, prefix: PrefixCache[Any], ids: Ids, deadline: float, cancelled: Callable[[], bool], can_do_without: bool
     ) -> Reading[Any] | None:
-        """Return what the network remembers of a document, and of the words ``inside`` a string behind it.
+        """Return what the network remembers of a document whose words above the cursor are ids (T,).
 
-        None where it can't in time.
+        None where it can't in time, and others can answer.
         """
-        prefix = self._prefix(document)
-        prefix.follow(document.file.above())
-        in_time = min(_AT_ONCE, int(max(0.0, deadline - time.monotonic()) * _A_SECOND))
-        if in_time < min(prefix.missing, _LEAST_READ) and self.checkpoint.trained.ngram is not None:
+        prefix.follow(ids)
+        in_time = int(min(_AT_ONCE, max(0.0, deadline - time.monotonic()) * _A_SECOND))
+        if can_do_without and in_time < min(prefix.missing, _LEAST_READ):
             return None
-        read = prefix.state(max(in_time, _LEAST_READ), cancelled)
-        if len(inside):
-            read = replace(read, state=prefix.network.read(read.state, inside))
-        return read
+        return prefix.state(max(in_time, _LEAST_READ), cancelled)
 
     def _trained(self) -> Trained:
         """Return the trained models, reading the words of the session."""
@@ -244,9 +246,7 @@ class Knowledge:
             self._reads = trained, trained.reading(self.session.own_words)
         return self._reads[1]
 
-    def _prefix(self, document: _Document) -> PrefixCache[Any]:
-        network = self._trained().network
-        assert network is not None
+    def _prefix(self, document: _Document, network: NeuralModel[Any]) -> PrefixCache[Any]:
         if document.prefix is None or document.prefix.network is not network:
             document.prefix = PrefixCache(network)
         return document.prefix

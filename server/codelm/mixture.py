@@ -175,11 +175,7 @@ class Mixture:
 
     def propose(self, state: MixtureState, k: int, allowed: Ids | None = None) -> Ids:
         """Return the K best next ids of each row, among those that a part proposes: (B, K), best first, -1 fills."""
-        proposed = np.concatenate([part.propose(own, k, allowed) for part, own in self._with_states(state)], axis=1)
-        proposed.sort(axis=1)
-        proposed[:, 1:][proposed[:, 1:] == proposed[:, :-1]] = -1
-        if len(proposed) == 1:
-            proposed = proposed[:, proposed[0] >= 0]
+        proposed = self.candidates(state, k, allowed)
         scores = self.score(state, proposed)
         scores[proposed < 0] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
@@ -188,6 +184,13 @@ class Mixture:
         best[:, : order.shape[1]] = proposed[rows, order]
         state.ranked[:] = [(best[:, : order.shape[1]].copy(), scores[rows, order])]
         return best
+
+    def candidates(self, state: MixtureState, k: int, allowed: Ids | None = None) -> Ids:
+        """Return the ids that are among the k best of a part, each once, in no order: (B, C), -1 between them."""
+        proposed = np.concatenate([part.propose(own, k, allowed) for part, own in self._with_states(state)], axis=1)
+        proposed.sort(axis=1)
+        proposed[:, 1:][proposed[:, 1:] == proposed[:, :-1]] = -1
+        return proposed[:, proposed[0] >= 0] if len(proposed) == 1 else proposed
 
     # --- what is asked besides ----------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ class InlineSettings:
     delay: Annotated[int, Between(0, 2_000)] = 0
     """Milliseconds without a key before anything is suggested unasked."""
 
-    confidence: Annotated[int, Between(0, 100)] = 30
+    confidence: Annotated[int, Between(0, 100)] = 20
     """The least probability, in percent, of a suggestion that is shown unasked."""
 
     mid_line: bool = True

@@ -18,7 +18,7 @@ import numpy as np
 
 from codelm import beam, layout
 from codelm.beam import Hypothesis, Next, never
-from codelm.completion import Selected, Snapshot, Suggestion
+from codelm.completion import Selected, Snapshot, Source, Suggestion
 from codelm.grammar import expected, fits
 from codelm.model import Ids, LanguageModel, Scores
 from codelm.possible import following, is_possible, judge_of, opens_nothing
@@ -44,11 +44,15 @@ _TINY = 1e-30
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Beginnings:
-    """The words that may come next, (F,), their log probabilities given what is typed, and how each is written."""
+    """The words that may come next, (F,), their log probabilities given what is typed, and how each is written.
+
+    ``sources``: what proposed each; empty where nobody has asked.
+    """
 
     ids: Ids
     log_probs: Scores
     texts: tuple[str, ...]
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class Line:
     """How probable it is that all up to each word is right."""
     whole: float
     """How probable the line is with its end; 0 where it was cut."""
+    source: Source = Source.BASE
+    """What proposed its first word."""
 
     def text(self, count: int) -> str:
         """Return the text of the first words."""
@@ -156,10 +162,13 @@ def search(
         beams=_BEAMS, longest=_LONGEST, least_of_all=_log(least), wanted=limit, deadline=deadline, cancelled=cancelled,
     )  # fmt: skip
     written = dict(zip(beginnings.ids.tolist(), beginnings.texts, strict=True))
+    sources = dict(zip(beginnings.ids.tolist(), beginnings.sources, strict=False))
     lines = []
     for hypothesis in found:
         words = [written[hypothesis.ids[0]], *(word(number) for number in hypothesis.ids[1:])]
-        lines.append(_line(hypothesis, words, around, quote))
+        lines.append(replace(
+            _line(hypothesis, words, around, quote), source=sources.get(hypothesis.ids[0], Source.BASE)
+        ))  # fmt: skip
     return lines
 
 
@@ -219,7 +228,7 @@ def choose(lines: Sequence[Line], around: Surroundings, *, least: float, limit: 
         if len(found) < limit and not any(other.suggestion.text.startswith(text) for other in found):
             ends = accumulate(len(piece) for piece in line.pieces[:count])
             marks = tuple(zip(ends, line.probabilities, strict=False))
-            found.append(Chosen(Suggestion(text, around.start, around.end, probability), marks, is_whole))
+            found.append(Chosen(Suggestion(text, around.start, around.end, probability, line.source), marks, is_whole))
     return found
 
 

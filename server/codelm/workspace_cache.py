@@ -300,8 +300,9 @@ class WorkspaceModel:
         if self.empty:
             return np.zeros((len(state.contexts), SIGNALS))
         rows = self._rows(state)
-        few = np.array([[np.log1p(row.places) / 10, self._top(row)] for row in rows])
-        return np.concatenate([one_hot(np.array([row.length for row in rows]), LONGEST + 1), few], axis=1)
+        lengths = np.array([row.length for row in rows], np.int64)
+        few = np.array([[np.log1p(row.places) / 10, self._top(row)] for row in rows]).reshape(-1, 2)
+        return np.concatenate([one_hot(lengths, LONGEST + 1), few], axis=1)
 
     def experts(self, state: WorkspaceState, word: int) -> Floats:
         """Return what each expert says of one word, for a state of one row: (EXPERTS,), zero where it says nothing."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ class Said:
     each part gave to the word (N,). ``there``: whether it was there (N,). All by the parts' names.
     """
 
-    signals: Mapping[str, Floats]
+    signals: Mapping[str, NDArray[np.floating[Any]]]
     probabilities: Mapping[str, Floats]
     there: Mapping[str, NDArray[np.bool_]]
 

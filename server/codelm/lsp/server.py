@@ -246,7 +246,7 @@ def _register(server: Server) -> None:
         completion
     )
     # Without options pygls would not tell of it.
-    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(inline_completion)
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions(False))(inline_completion)
 
 
 def initialize(ls: Server, params: types.InitializeParams) -> None:

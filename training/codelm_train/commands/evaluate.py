@@ -2,6 +2,8 @@
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from codelm import checkpoint
@@ -10,6 +12,7 @@ from codelm_train.commands.common import Commands, add_corpus_or_text, opened, t
 from codelm_train.encode import encoded
 from codelm_train.evaluate import evaluate, evaluate_workspace
 from codelm_train.latency import measure
+from codelm_train.parts import Ranked, what_parts_add
 from codelm_train.progress import bar
 from codelm_train.replay import OTHERS, WORKSPACES
 from codelm_train.split import VALIDATION
@@ -31,6 +34,11 @@ def add(commands: Commands) -> None:
         "all others (default), the earlier ones, or none",
     )  # fmt: skip
     command.add_argument(
+        "--parts", metavar="SPLIT",
+        help="rank the words by mixtures of more and more of the model's parts, with weights that are fitted to that "
+        "split: what each part adds",
+    )  # fmt: skip
+    command.add_argument(
         "--every", type=int, default=1, metavar="N",
         help="rank each n-th token only; with --workspace, look at each n-th only",
     )  # fmt: skip
@@ -49,6 +57,10 @@ def _run(args: argparse.Namespace) -> None:
     if trained.stream != corpus.stream and args.tokenised is None:
         raise UsageError(f"{args.model} speaks the stream {trained.stream!r}, the corpus {corpus.stream!r}")
     split, words = corpus.split(args.split), corpus.lexicon.words
+    if args.parts is not None:
+        steps = what_parts_add(trained, words, corpus.split(args.parts), split, every=args.every, progress=bar)
+        print(json.dumps([asdict(step) for step in steps]) if args.json else _steps(steps))
+        return
     if args.workspace is None:
         found = evaluate(
             trained.model, trained.vocabulary, words, split.ids, split.starts, every=args.every, progress=bar
@@ -66,3 +78,12 @@ def _run(args: argparse.Namespace) -> None:
         print(json.dumps(found.as_json() | ({} if latency is None else {"latency": latency.as_json()})))
     else:
         print(table(found) + ("" if latency is None else f"\nlatency: {latency.told()}"))
+
+
+def _steps(steps: Sequence[Ranked]) -> str:
+    """Return a table of what each part adds."""
+    lines = [f"{'top-1 / top-5 in percent':<26}{'all tokens':>14}{'identifiers':>16}"]
+    for step in steps:
+        shown = [f"{first:.1f} / {five:.1f}" for first, five in (step.all, step.identifiers)]
+        lines.append(f"{step.name:<26}{shown[0]:>14}{shown[1]:>16}")
+    return "\n".join(lines)
