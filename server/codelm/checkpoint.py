@@ -204,6 +204,8 @@ def load(folder: Path, device: str = CPU, *, network: bool = True) -> Checkpoint
     shape = None if kind == NGRAM else _shape(folder, manifest, len(vocabulary))
     known = ("format", "version", "kind", "name", "stream", "vocabulary", "ngram", "network", "mixture")
     facts = {key: value for key, value in manifest.items() if key not in known}
+    if shape is not None and weights is not None and weights.states is not None and weights.states.width != shape.width:
+        raise CheckpointError(f"{folder / MANIFEST}: 'mixture': 'states' are not those of the network")
     trained = Trained(len(vocabulary), ngram)
     found = Checkpoint(folder, name, stream, vocabulary, trained, facts, weights, shape)
     return with_network(found, device) if shape is not None and (network or ngram is None) else found

@@ -10,7 +10,7 @@ itself: what kinds of words the last two are. A part that is not there gives non
 ``codelm_train.mix`` fits it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,14 +68,22 @@ class Gate:
             np.array([self.shares[name] for name in parts]),
         )
 
-    def as_json(self, parts: Iterable[str]) -> dict[str, Any]:
-        """Return the numbers of some parts as a JSON object."""
-        parts = tuple(parts)
+    def only(self, parts: Collection[str]) -> "Gate":
+        """Return the gate that knows of some parts only."""
+        return Gate(
+            {name: self.inputs[name] for name in (CONTEXT, *parts)},
+            self.bias,
+            {name: self.outputs[name] for name in parts},
+            {name: self.shares[name] for name in parts},
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the numbers as a JSON object."""
         return {
-            "inputs": {name: np.round(self.inputs[name], _DECIMALS).tolist() for name in (CONTEXT, *parts)},
+            "inputs": {name: np.round(table, _DECIMALS).tolist() for name, table in self.inputs.items()},
             "bias": np.round(self.bias, _DECIMALS).tolist(),
-            "outputs": {name: np.round(self.outputs[name], _DECIMALS).tolist() for name in parts},
-            "shares": {name: round(self.shares[name], _DECIMALS) for name in parts},
+            "outputs": {name: np.round(column, _DECIMALS).tolist() for name, column in self.outputs.items()},
+            "shares": {name: round(value, _DECIMALS) for name, value in self.shares.items()},
         }
 
     @classmethod

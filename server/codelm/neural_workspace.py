@@ -140,7 +140,8 @@ class NeuralWorkspace:
         """Return what is known of each row before the answer, (B, SIGNALS): one, the greatest cosine and share."""
         if self.empty:
             return np.zeros((len(state.reduced), SIGNALS))
-        return np.array([(1.0, found.nearest, found.masses.max()) for found in self._found(state)])
+        rows = [(1.0, found.nearest, found.masses.max()) for found in self._found(state)]
+        return np.array(rows).reshape(-1, SIGNALS)
 
     def _found(self, state: NeuralWorkspaceState) -> Sequence[Recalled]:
         if not state.found:

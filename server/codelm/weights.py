@@ -52,7 +52,7 @@ class Weights:
     def as_json(self) -> dict[str, Any]:
         """Return the numbers as a JSON object."""
         tables = {name: np.round(table, 5).tolist() for name, table in self.caches.items()}
-        gate = self.gate.as_json(_signals(self.states))
+        gate = self.gate.only(_signals(self.states)).as_json()
         states = {} if self.states is None else {"states": self.states.as_json()}
         return {"gate": gate, **tables, "seen_again": round(self.seen_again, 5), **states}
 

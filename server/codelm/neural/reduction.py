@@ -53,6 +53,11 @@ class Reduction:
     centres: States
 
     @property
+    def width(self) -> int:
+        """How many numbers a state is of: P."""
+        return len(self.basis)
+
+    @property
     def dimensions(self) -> int:
         """How many numbers a state is kept as."""
         return int(self.centres.shape[1])
@@ -94,7 +99,7 @@ class Reduction:
     def as_json(self) -> dict[str, Any]:
         """Return the numbers as a JSON object: little-endian bytes in base64."""
         return {
-            "width": len(self.basis),
+            "width": self.width,
             "dimensions": self.dimensions,
             "basis": b64encode(self.basis.astype("<f2").tobytes()).decode(),
             "centres": b64encode(self.centres.tobytes()).decode(),
