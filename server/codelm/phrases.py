@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
+import numpy as np
+
 from codelm import beam, grammar, layout
 from codelm.beam import Hypothesis
 from codelm.completion import Completion, CompletionKind
@@ -15,6 +17,7 @@ from codelm.words import DEDENT, INDENT, LONG_NUMBER, LONG_STRING, NEWLINE
 # The beam that makes them, and when such an item is worth a place in the list.
 _BEAMS, _LONGEST, _MOST = 4, 8, 2
 _SURE_ENOUGH = 0.25  # the least probability of all that follows the first token
+_LIKELY = 0.1  # that of the first token, among all that fit: an item that begins otherwise is no help
 
 
 class Phrases:
@@ -27,10 +30,10 @@ class Phrases:
         self, request: Request, first: Ids, scores: Scores, listed: set[str], *,
         deadline: float, cancelled: Callable[[], bool],
     ) -> list[Completion]:  # fmt: skip
-        """Return items that begin with the best of the ``first`` words, with their log probabilities, and are not
-        ``listed`` yet. Raises Cancelled.
+        """Return items that begin with the likely ones of the ``first`` words, the best first, with their log
+        probabilities, and are not ``listed`` yet. Raises Cancelled.
         """
-        count = min(len(first), _BEAMS)
+        count = int((scores[:_BEAMS] >= np.logaddexp.reduce(scores) + math.log(_LIKELY)).sum())
         found = beam.lines(
             request.mixture, request.state, first[:count], scores[:count], beam.ending_at(self._line_ends),
             beams=_BEAMS, longest=_LONGEST, least=math.log(_SURE_ENOUGH), cancelled=cancelled, deadline=deadline,

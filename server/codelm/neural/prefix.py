@@ -25,7 +25,7 @@ from codelm.model import Ids
 from codelm.neural.model import NetworkState, NeuralModel
 from codelm.neural.table import Floats, unit
 
-MOST_VECTORS = 4096
+MOST_VECTORS = 2048
 """Words of a document whose vectors are kept: the last ones."""
 
 _FAR, _NEAR = 64, 8  # words that are read at once, far from the cursor and near it; a state is kept behind them
