@@ -3,16 +3,23 @@
 import json
 import mmap
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import models
+import networks
 import numpy as np
 import pytest
 
 from codelm import checkpoint
-from codelm.checkpoint import load, save
-from codelm.errors import CheckpointError, StorageError
+from codelm.checkpoint import Checkpoint, joined, load, save, save_mixed, with_network
+from codelm.errors import CheckpointError, StorageError, UsageError
+from codelm.manifest import MIXTURE
+from codelm.mixture import Mixture
 from codelm.model import log_probs
+from codelm.neural.torch_network import TorchNetwork
+from codelm.weights import BASE, NETWORK, unfitted
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +90,9 @@ def test_no_checkpoint_at_all(tmp_path):
         (b"[" * 100_000, "is not JSON"),
         (b"[]", "is not the manifest of a codelm checkpoint"),
         (b'{"format": "codelm checkpoint", "version": 99, "kind": "ngram"}', "version 99"),
-        (b'{"format": "codelm checkpoint", "version": 2, "kind": "rnn"}', "'rnn'"),
-        (b'{"format": "codelm checkpoint", "version": 1, "kind": "ngram"}', "version 1"),
-        (b'{"format": "codelm checkpoint", "version": 2, "kind": "ngram"}', "'vocabulary' is missing"),
+        (b'{"format": "codelm checkpoint", "version": 3, "kind": "rnn"}', "'rnn'"),
+        (b'{"format": "codelm checkpoint", "version": 2, "kind": "ngram"}', "version 2"),
+        (b'{"format": "codelm checkpoint", "version": 3, "kind": "ngram"}', "'vocabulary' is missing"),
     ],
 )
 def test_broken_manifests(copy, content, problem):
@@ -193,6 +200,196 @@ def test_a_pickle_is_never_opened(copy):
     np.save(copy / "ngram.1.words.npy", np.array([Hostile()], dtype=object), allow_pickle=True)
     with pytest.raises(CheckpointError, match=r"ngram\.1\.words\.npy"):
         load(copy)
+
+
+# --- models that are mixed -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory) -> list[Checkpoint]:
+    """An n-gram model and a network of the same words."""
+    folder = tmp_path_factory.mktemp("parts")
+    save(
+        folder / "ngram", models.ngram(3, networks.SIZE), models.vocabulary(networks.SIZE),
+        name="ngram", stream="code", facts={"training": {"tokens": 9}, "quality": {"top1": 0.5}}, card="# N-grams\n",
+        weights=models.random_weights(1),
+    )  # fmt: skip
+    return [load(folder / "ngram"), load(networks.write(folder / "network", "lstm, tied"))]
+
+
+@pytest.fixture
+def mixed(parts, tmp_path) -> Path:
+    save_mixed(tmp_path / "mixed", parts, models.random_weights(2))
+    return tmp_path / "mixed"
+
+
+def test_an_n_gram_model_and_a_network_are_joined_as_one(parts):
+    ngram, network = parts
+    for both in (joined(parts), joined(parts[::-1])):
+        assert (both.kind, both.stream, both.vocabulary) == (MIXTURE, "code", both.vocabulary)
+        assert (both.trained.ngram, both.trained.network) == (ngram.trained.ngram, network.trained.network)
+        assert both.shape == network.shape
+        assert both.facts["training"] == {"tokens": 9}
+        assert both.facts["network_training"] == {"steps": 5}
+        assert without_caches_parts(both) == (BASE, NETWORK)
+
+
+def without_caches_parts(both: Checkpoint) -> tuple[str, ...]:
+    """The parts of what a checkpoint is as one model."""
+    assert isinstance(both.model, Mixture)
+    return both.model.parts
+
+
+def test_one_model_alone_is_joined_as_itself(parts):
+    for part in parts:
+        alone = joined([part])
+        assert alone.kind == part.kind
+        assert alone.model is part.model
+        assert alone.facts == part.facts
+
+
+def test_what_is_mixed_is_loaded_as_it_was_with_its_weights(parts, mixed):
+    loaded = load(mixed)
+    assert (loaded.kind, loaded.name) == (MIXTURE, "mixed")
+    assert "network_training" in loaded.facts
+    assert not {"network", "ngram", "mixture", "kind"} & loaded.facts.keys()
+    assert loaded.weights.gate.as_json() == models.random_weights(2).gate.as_json()
+    context = loaded.vocabulary.ids(["def", "__init__", "("])
+    for found, part in ((loaded.trained.ngram, parts[0].model), (loaded.trained.network, parts[1].model)):
+        np.testing.assert_array_equal(
+            log_probs(found, found.read(found.start(), context), 1, networks.SIZE),
+            log_probs(part, part.read(part.start(), context), 1, networks.SIZE),
+        )
+
+
+def test_name_facts_and_card_take_the_place_of_theirs(parts, tmp_path):
+    save_mixed(tmp_path / "m", parts, unfitted(), name="both", facts={"quality": 1}, card="# Both\n")
+    loaded = load(tmp_path / "m")
+    assert (loaded.name, loaded.facts) == ("both", {"quality": 1})
+    assert (tmp_path / "m" / "MODEL_CARD.md").read_text(encoding="utf-8") == "# Both\n"
+
+
+def test_no_card_is_better_than_that_of_a_part(mixed):
+    assert not (mixed / "MODEL_CARD.md").exists()
+
+
+def test_weights_for_torch_are_left_out_unless_they_are_wanted(parts, mixed, tmp_path):
+    assert not list(mixed.glob("*.safetensors"))
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors is missing"):
+        load(mixed, "cpu:0")
+    save_mixed(tmp_path / "m", parts, unfitted(), torch=True)
+    assert isinstance(load(tmp_path / "m", "cpu:0").trained.network, TorchNetwork)
+
+
+@pytest.mark.parametrize("name", ["ngram", "network"])
+def test_a_model_alone_is_saved_with_weights(parts, tmp_path, name):
+    part = parts[name == "network"]
+    save_mixed(tmp_path / "m", [part], models.random_weights(3))
+    loaded = load(tmp_path / "m")
+    assert loaded.kind == part.kind
+    assert loaded.weights.gate.as_json() == models.random_weights(3).gate.as_json()
+    assert loaded.facts == part.facts
+
+
+def test_the_network_of_a_mixture_can_be_opened_later(mixed):
+    early = load(mixed, network=False)
+    assert (early.kind, early.trained.network, early.shape) == (MIXTURE, None, networks.SHAPES["lstm, tied"])
+    assert early.model is early.trained.ngram
+    whole = with_network(early)
+    assert early.trained.network is None
+    assert whole.trained.ngram is early.trained.ngram
+    assert without_caches_parts(whole) == (BASE, NETWORK)
+
+
+def test_a_network_alone_is_opened_at_once(parts):
+    assert load(parts[1].folder, network=False).trained.network is not None
+
+
+def test_a_network_has_no_n_gram_model(parts):
+    with pytest.raises(UsageError, match="has no n-gram model"):
+        _ = parts[1].ngram
+    assert joined(parts).ngram is parts[0].trained.ngram
+
+
+def test_two_of_a_kind_are_not_mixed(parts, tmp_path):
+    ngram, network = parts
+    for models_ in ([ngram, ngram], [network, network], [ngram, network, network]):
+        with pytest.raises(UsageError, match="one n-gram model and one network at most"):
+            save_mixed(tmp_path / "m", models_, unfitted())
+    assert not (tmp_path / "m").exists()
+
+
+def test_models_of_other_words_or_another_stream_are_not_mixed(saved, parts, tmp_path):
+    with pytest.raises(UsageError, match="is of another vocabulary or stream of words than"):
+        joined([load(saved), parts[1]])
+    with pytest.raises(UsageError, match="is of another vocabulary or stream of words than"):
+        joined([parts[0], replace(parts[1], stream="code_tokens")])
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"network": None}, "'network' is missing or of the wrong type"),
+        ({"network": []}, "'network' is missing or of the wrong type"),
+        ({"ngram": None}, "'ngram' is missing or of the wrong type"),
+        ({"network": {"kind": "lstm"}}, "'network': "),
+        ({"network": {"kind": "rnn"}}, "'network': "),
+        ({"kind": "cnn"}, "'network' is not of the kind, or for the vocabulary, that it names"),
+        ({"mixture": {"gate": {}}}, "'mixture': "),
+    ],
+)
+def test_a_manifest_of_a_mixture_that_says_nonsense_is_refused_though_the_network_is_not_opened(mixed, change, problem):
+    changed_manifest(mixed, change)
+    for options in ({}, {"network": False}):
+        with pytest.raises(CheckpointError, match=problem) as caught:
+            load(mixed, **options)
+        assert "manifest.json" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"words": 299}, "'network' is not of the kind, or for the vocabulary, that it names"),
+        ({"outputs": 119, "rows": 119}, r"words\.npy"),
+        ({"rows": 100}, "'network': |words.npy"),
+        ({"hidden": 25}, r"core\.onnx"),
+        ({"pieces": 65}, r"pieces\.npy"),
+        ({"words": 10**9}, "'network'"),
+    ],
+)
+def test_a_network_of_other_shapes_than_a_mixture_says_is_refused(mixed, change, problem):
+    manifest = json.loads((mixed / "manifest.json").read_text(encoding="utf-8"))
+    changed_manifest(mixed, {"network": manifest["network"] | change})
+    with pytest.raises(CheckpointError, match=problem):
+        load(mixed)
+
+
+def changed_manifest(folder: Path, change: dict[str, Any]) -> None:
+    """Change some of what a manifest says; None: leave it out."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8")) | change
+    kept = {name: value for name, value in manifest.items() if value is not None}
+    (folder / "manifest.json").write_text(json.dumps(kept), encoding="utf-8")
+
+
+def test_a_mixture_said_to_be_an_n_gram_model_is_one(mixed):
+    """What its manifest says besides is not looked at."""
+    changed_manifest(mixed, {"kind": "ngram"})
+    loaded = load(mixed)
+    assert (loaded.kind, loaded.trained.network) == ("ngram", None)
+
+
+@pytest.mark.parametrize("file", ["core.onnx", "head.onnx", "words.npy", "tail_shares.npy", "ngram.2.words.npy"])
+def test_a_file_that_a_mixture_lacks_is_named(mixed, file):
+    early = load(mixed, network=False)
+    (mixed / file).unlink()
+    with pytest.raises(CheckpointError, match=file):
+        load(mixed)
+    if not file.startswith("ngram"):
+        with pytest.raises(CheckpointError, match=file):
+            with_network(early)
+
+
+# --- what comes along ----------------------------------------------------------------------------------------
 
 
 def test_the_bundled_checkpoint_is_small_and_says_what_it_is():

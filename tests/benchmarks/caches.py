@@ -16,9 +16,10 @@ from codelm import beam, checkpoint
 from codelm.file_cache import FileModel
 from codelm.file_words import FileWords
 from codelm.form_cache import FormModel
-from codelm.mixture import Caches, Mixture, MixtureState
+from codelm.mixture import Caches, Mixture, MixtureState, Trained
 from codelm.model import Ids
 from codelm.session import SessionVocabulary
+from codelm.weights import FILE, FORM, WORKSPACE
 from codelm.words import words
 from codelm.workspace_cache import WorkspaceCache
 
@@ -47,7 +48,7 @@ def section(row: Row) -> None:
 
     weights = bundled.weights or checkpoint.default_weights()
     cache = WorkspaceCache(files)
-    others = cache.model(len(session), weights.caches["workspace"])
+    others = cache.model(len(session), weights.caches[WORKSPACE])
     dense = np.random.default_rng(0).random(len(bundled.vocabulary)).astype(np.float32)
     selection = _cpu(lambda: np.argpartition(dense, -50))
     states = []
@@ -56,11 +57,12 @@ def section(row: Row) -> None:
         above.learn(ids[:place])
         places = above.snapshot()
         caches = Caches(
-            FileModel(places, len(session), weights.caches["file"]),
-            FormModel(places, len(session), weights.caches["form"], session.forms()),
+            FileModel(places, len(session), weights.caches[FILE]),
+            FormModel(places, len(session), weights.caches[FORM], session.forms()),
             others,
         )
-        mixture = Mixture(bundled.model, len(bundled.vocabulary), caches, len(session), weights)
+        trained = Trained(bundled.trained.known, bundled.ngram)
+        mixture = Mixture(trained, caches, len(session), weights, session.forms())
         states.append((mixture, mixture.read(mixture.start(), ids[place - CONTEXT : place])))
     for k in (5, 50):
         each = _each(states, k)
@@ -89,13 +91,16 @@ def _learned(ids: Ids) -> None:
         above.learn(ids[place : place + 10])
 
 
-def _each(states: list[tuple[Mixture[object], MixtureState[object]]], k: int) -> float:
+def _each(states: list[tuple[Mixture, MixtureState]], k: int) -> float:
     """Return the median CPU seconds of asking a state that was never asked, of models that were."""
     taken = []
     for _ in range(ROUNDS):
         for mixture, state in states:
             # A state remembers what was found for it: asked anew, it has to look again.
-            fresh = MixtureState(state.base, tuple(type(own)(own.contexts) for own in state.caches))
+            parts = {
+                name: type(own)(own.contexts) if name in mixture.learned else own for name, own in state.parts.items()
+            }
+            fresh = MixtureState(parts, state.last)
             began = time.process_time()
             beam.best_next(mixture, fresh, k)
             taken.append(time.process_time() - began)

@@ -87,7 +87,7 @@ def opening() -> None:
 def model(texts: list[str]) -> None:
     bundled = checkpoint.load(checkpoint.BUNDLED)
     ids = bundled.vocabulary.ids(words(texts[0]))[:2000]
-    ngram = bundled.model
+    ngram = bundled.ngram
 
     def score() -> None:
         state = ngram.start()

@@ -12,6 +12,7 @@ import pytest
 
 from codelm import checkpoint
 from codelm.errors import CorpusError
+from codelm.mixture import Trained
 from codelm.model import log_probs
 from codelm.vocabulary import EOS, UNK
 from codelm.weights import unfitted
@@ -197,6 +198,7 @@ def test_nothing_to_evaluate_is_an_error():
 
 KNOWN = models.vocabulary(60)
 BASE = models.ngram(2, 60)
+TRAINED = Trained(len(KNOWN), BASE)
 CALLS = ("import", "frobnicate", "<NEWLINE>", "frobnicate", "(", ")", "<NEWLINE>", "frobnicate", "(", ")", "<NEWLINE>")
 
 
@@ -211,7 +213,7 @@ def split_of(*files: tuple[str, tuple[str, ...]]) -> tuple[tuple[str, ...], Spli
 def test_an_unknown_name_that_is_repeated_is_ranked_with_caches_and_missed_without():
     words, split = split_of(("p", CALLS * 4))
     alone = evaluate(BASE, KNOWN, words, split.ids, split.starts)
-    cached = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
+    cached = evaluate_workspace(TRAINED, KNOWN, unfitted(), words, split)
     assert alone.unknown.tokens == cached.unknown.tokens == 12
     assert alone.unknown.top1 == alone.unknown.mrr == 0
     assert cached.unknown.top1 > 0.5
@@ -221,11 +223,11 @@ def test_an_unknown_name_that_is_repeated_is_ranked_with_caches_and_missed_witho
 
 def test_bits_of_unknown_words_are_those_of_their_class_whoever_proposes_them():
     words, split = split_of(("p", ("frob", "=", "knit")))
-    found = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
+    found = evaluate_workspace(TRAINED, KNOWN, unfitted(), words, split)
     state = BASE.start()
     first = float(BASE.score(state, np.array([[UNK]]))[0, 0])  # the caches are empty
     project, *_ = projects(split, words, KNOWN)
-    (_, _, third) = moments(project, split, BASE, KNOWN, unfitted())
+    (_, _, third) = moments(project, split, TRAINED, unfitted())
     classes = np.array([[UNK, *range(len(KNOWN), len(KNOWN) + 2)]])
     last = float(np.logaddexp.reduce(third.mixture.score(third.state, classes)[0].astype(float)))
     assert found.unknown.tokens == 2
@@ -236,7 +238,7 @@ def test_without_a_project_only_the_file_teaches():
     """The other file says all of it: to the last word it is of help, and of none when nobody may look there."""
     words, split = split_of(("p", CALLS), ("p", CALLS))
     others, earlier, none = (
-        evaluate_workspace(BASE, KNOWN, unfitted(), words, split, workspace=which)
+        evaluate_workspace(TRAINED, KNOWN, unfitted(), words, split, workspace=which)
         for which in ("others", "earlier", "none")
     )
     assert others.all.bits_per_token < earlier.all.bits_per_token < none.all.bits_per_token
@@ -245,10 +247,10 @@ def test_without_a_project_only_the_file_teaches():
 
 def test_in_a_workspace_it_is_the_mixture_that_is_sure():
     words, split = split_of(("p", CALLS * 3))
-    found = evaluate_workspace(BASE, KNOWN, unfitted(), words, split).calibration
+    found = evaluate_workspace(TRAINED, KNOWN, unfitted(), words, split).calibration
     sure, right = [], []
     (project,) = projects(split, words, KNOWN)
-    for moment in moments(project, split, BASE, KNOWN, unfitted()):
+    for moment in moments(project, split, TRAINED, unfitted()):
         best = next(word for word in moment.mixture.propose(moment.state, 2)[0] if word != UNK)
         sure.append(math.exp(moment.mixture.score(moment.state, np.array([[best]]))[0, 0]))
         right.append(best == moment.word)
@@ -258,17 +260,17 @@ def test_in_a_workspace_it_is_the_mixture_that_is_sure():
 
 def test_projects_know_nothing_of_each_other():
     words, split = split_of(("p", CALLS), ("q", CALLS))
-    apart = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
+    apart = evaluate_workspace(TRAINED, KNOWN, unfitted(), words, split)
     words, split = split_of(("p", CALLS))
-    alone = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
+    alone = evaluate_workspace(TRAINED, KNOWN, unfitted(), words, split)
     assert apart.all.bits_per_token == pytest.approx(alone.all.bits_per_token)
     assert apart.unknown.mrr == pytest.approx(alone.unknown.mrr)
 
 
 def test_the_ends_of_files_count_when_every_word_is_looked_at():
     words, split = split_of(("p", CALLS), ("p", CALLS))
-    every = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
-    some = evaluate_workspace(BASE, KNOWN, unfitted(), words, split, every=3)
+    every = evaluate_workspace(TRAINED, KNOWN, unfitted(), words, split)
+    some = evaluate_workspace(TRAINED, KNOWN, unfitted(), words, split, every=3)
     assert every.all.tokens == 2 * len(CALLS) + 2
     assert some.all.tokens == 2 * 4
     assert every.identifiers.tokens == 2 * 3
@@ -276,7 +278,7 @@ def test_the_ends_of_files_count_when_every_word_is_looked_at():
 
 def test_a_word_that_is_written_like_a_special_one_is_a_miss():
     words, split = split_of(("p", ("[EOS]", "[PAD]", "[EOS]")))
-    found = evaluate_workspace(BASE, KNOWN, unfitted(), words, split)
+    found = evaluate_workspace(TRAINED, KNOWN, unfitted(), words, split)
     assert found.all.unknown_share == 3 / 4  # the end is none of them
     assert found.all.mrr == 0
     assert math.isfinite(found.all.perplexity)
@@ -284,4 +286,4 @@ def test_a_word_that_is_written_like_a_special_one_is_a_miss():
 
 def test_nothing_to_evaluate_in_a_workspace_is_an_error():
     with pytest.raises(CorpusError, match="nothing to evaluate"):
-        evaluate_workspace(BASE, KNOWN, unfitted(), (), Sequences([], [], []).joined())
+        evaluate_workspace(TRAINED, KNOWN, unfitted(), (), Sequences([], [], []).joined())

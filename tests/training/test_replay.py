@@ -7,15 +7,17 @@ import networks
 import numpy as np
 import pytest
 
+from codelm.mixture import Trained
 from codelm.model import Ids
 from codelm.session import SessionVocabulary
 from codelm.vocabulary import EOS, UNK, Vocabulary
-from codelm.weights import unfitted
+from codelm.weights import BASE, FILE, NETWORK, NEURAL, unfitted
 from codelm_train.corpus import Sequences, Split
 from codelm_train.replay import WORKSPACES, Moment, Project, Workspace, moments, projects
 
 VOCABULARY = models.vocabulary(60)
-BASE = models.ngram(2, 60)
+NGRAM = models.ngram(2, 60)
+TRAINED = Trained(len(VOCABULARY), NGRAM)
 WEIGHTS = unfitted()
 LEXICON = ("self", ".", "frob", "def", "new_one", "(", ")", "other", "[EOS]")
 
@@ -34,7 +36,7 @@ FILES = [*SHOP[:1], ("bank", "new_one ( new_one"), *SHOP[1:]]
 def replayed(files: Sequence[tuple[str, str]], **options) -> list[tuple[Project, list[Moment]]]:
     split = split_of(files)
     return [
-        (project, list(moments(project, split, BASE, VOCABULARY, WEIGHTS, **options)))
+        (project, list(moments(project, split, TRAINED, WEIGHTS, **options)))
         for project in projects(split, LEXICON, VOCABULARY)
     ]
 
@@ -138,8 +140,9 @@ def test_with_none_the_workspace_is_empty():
 
 def test_the_state_has_read_the_file_up_to_the_word():
     for _, found in replayed([("p", "self . frob ( self . frob")]):
-        lengths = [int(m.mixture.caches.file.match_lengths(m.state.caches[0])[0]) for m in found]
-        assert lengths == [-1, 0, 0, 0, 0, 1, 2]
+        assert FILE not in found[0].mixture.parts
+        lengths = [int(m.mixture.caches.file.match_lengths(m.state.parts[FILE])[0]) for m in found[1:]]
+        assert lengths == [0, 0, 0, 0, 1, 2]
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 7])
@@ -158,28 +161,40 @@ def test_every_nth_word_is_looked_at_the_middle_one_of_n(every):
             assert_same_scores(moment, same)
 
 
-def test_the_base_model_reads_every_word_once(monkeypatch):
-    """To read a file anew for each of its words would take a network hours."""
+def test_a_network_reads_every_word_once(monkeypatch):
+    """To read a file anew for each of its words would take hours."""
     lengths: list[int] = []
-    read = BASE.read
-    monkeypatch.setattr(BASE, "read", lambda state, ids: lengths.append(len(ids)) or read(state, ids))
-    split = split_of(FILES)
-    replayed(FILES)
+    network = networks.opened("lstm, tied", "onnx, int8")
+    run = type(network)._run
+    counting = lambda self, ids, core: lengths.append(ids.size) or run(self, ids, core)  # noqa: E731
+    monkeypatch.setattr(type(network), "_run", counting)
+    split, vocabulary = split_of(FILES), models.vocabulary(networks.SIZE)
+    network.start()
+    lengths.clear()
+    for project in projects(split, LEXICON, vocabulary):
+        list(moments(project, split, Trained(len(vocabulary), None, network), WEIGHTS))
     assert sum(lengths) == len(split.ids) - len(split)  # all but the last of each file
 
 
-def test_a_network_reads_the_words_of_the_project_by_their_pieces():
+@pytest.mark.parametrize("ngram", [None, models.ngram(2, networks.SIZE)])
+def test_a_network_reads_the_words_of_the_project_by_their_pieces_and_recalls_them(ngram):
     network = networks.opened("lstm, tied", "onnx, int8")
     vocabulary = models.vocabulary(networks.SIZE)
+    trained = Trained(len(vocabulary), ngram, network)
     split = split_of(FILES)
     for project in projects(split, LEXICON, vocabulary):
         assert project.words == tuple(word for word in LEXICON[:-1] if word in new_words(project.name, vocabulary))
         model = network.reading(project.words)
-        found = iter(moments(project, split, network, vocabulary, WEIGHTS))
+        found = iter(moments(project, split, trained, WEIGHTS))
         for ids in project.ids:
             for number in range(len(ids)):
-                expected = model.read(model.start(), ids[:number])
-                np.testing.assert_allclose(next(found).state.base.projected, expected.projected, atol=1e-5)
+                moment, expected = next(found), model.read(model.start(), ids[:number])
+                assert (BASE in moment.mixture.parts) == (ngram is not None)
+                assert (NEURAL in moment.mixture.parts) == (number > 0)
+                np.testing.assert_allclose(moment.state.parts[NETWORK].projected, expected.projected, atol=1e-5)
+                if number:
+                    recalled = moment.mixture.said(moment.state, np.arange(project.size)[None, :])[-1, 0]
+                    assert set(np.flatnonzero(recalled).tolist()) == set(ids[:number].tolist())
 
 
 def new_words(project: str, vocabulary: Vocabulary) -> set[str]:

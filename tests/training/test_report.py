@@ -70,7 +70,7 @@ def network(folder: Path, name: str = "net", curves: str = CURVES, **facts: obje
     folder.mkdir(parents=True)
     shape = {"kind": "cnn", "hidden": 128, "layers": 4, "projection": 0, "kernel": 3, "dilation": 2}
     manifest = {
-        "format": "codelm checkpoint", "version": 2, "kind": "cnn", "name": name, "stream": "code", "network": shape,
+        "format": "codelm checkpoint", "version": 3, "kind": "cnn", "name": name, "stream": "code", "network": shape,
         "vocabulary": {}, "training": {"tokens": 54321, "tokens_read": 987654, "minutes": 30.5}, **facts,
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")

@@ -56,7 +56,7 @@ def test_one_command_makes_an_evaluated_checkpoint(recipe, tmp_path):
     assert made.name == "small"
     assert made.model.order == 3
     assert len(made.vocabulary) == 500
-    assert sum(file.stat().st_size for file in made.folder.iterdir()) <= 80_000
+    assert checkpoint.bytes_in(tmp_path / "out" / "ngram") <= 80_000
     assert 1 < made.facts["quality"]["perplexity"] < 500
     assert made.facts["training"]["tokens"] > 1000
     assert made.facts["quality"]["workspace"]["perplexity"] < made.facts["quality"]["perplexity"]

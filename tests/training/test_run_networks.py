@@ -12,6 +12,7 @@ import pytest
 
 from codelm import checkpoint
 from codelm.errors import UsageError
+from codelm.weights import Weights
 from codelm_train.cli import main
 from codelm_train.corpus import open_corpus
 from codelm_train.evaluate import evaluate
@@ -145,9 +146,59 @@ def test_a_network_is_mixed_with_what_files_teach_as_any_model_is(recipe, tmp_pa
     assert learned < alone
 
 
+def test_a_recipe_mixes_the_n_gram_model_with_the_network_that_it_names(recipe, tmp_path):
+    recipe.write_text(RECIPE + '[mixture]\nnetwork = "lstm"\nsplit = "validation"\nsamples = 200\n', encoding="utf-8")
+    out = tmp_path / "out"
+    mixed = checkpoint.load(run(str(recipe), out))
+    assert mixed.kind == "mixture"
+    assert mixed.trained.ngram is not None
+    assert mixed.shape == checkpoint.load(out / "network-lstm").shape
+    assert not list(mixed.folder.glob("*.safetensors"))
+    assert (
+        mixed.weights.gate.as_json() == Weights.from_json(json.loads((out / "mixture.json").read_text())).gate.as_json()
+    )
+    found = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    assert mixed.facts["quality"] == found
+    assert found["perplexity"] == found["models"]["lstm"]["perplexity"]
+    assert found["workspace"]["perplexity"] < min(one["perplexity"] for one in found["models"].values())
+    read = checkpoint.load(out / "network-lstm").facts["training"]["tokens_read"]
+    assert f"an LSTM network (8 → 12 → 8, 200 outputs, in 8 bits) that has read {read:,} tokens" in card_of(mixed)
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    recipe.write_text(
+        recipe.read_text(encoding="utf-8").replace('network = "lstm"', 'network = "wide"'), encoding="utf-8"
+    )
+    assert checkpoint.load(run(str(recipe), out)).shape.kind == "cnn"
+    after = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {
+        "mixture.json", "evaluation.json", "checkpoint", "steps.json",
+    }  # fmt: skip
+
+
+def card_of(made: checkpoint.Checkpoint) -> str:
+    return (made.folder / "MODEL_CARD.md").read_text(encoding="utf-8").replace("\n", " ")
+
+
+def test_the_command_mixes_an_n_gram_model_and_a_network_too(recipe, tmp_path, capsys):
+    run(str(recipe), tmp_path / "out")
+    ngram, network, corpus = (str(tmp_path / "out" / name) for name in ("ngram", "network-lstm", "corpus"))
+    mixed = str(tmp_path / "mixed")
+    command = ["mix", ngram, network, "--corpus", corpus, "--samples", "100", "--out", mixed]
+    assert main(command) == 0
+    assert "mixed for 100 words" in capsys.readouterr().out
+    assert checkpoint.load(Path(mixed)).kind == "mixture"
+    assert not list(Path(mixed).glob("*.safetensors"))
+    assert main([*command, "--torch"]) == 0
+    assert list(Path(mixed).glob("*.safetensors"))
+    assert main(["mix", ngram, ngram, "--corpus", corpus, "--out", mixed]) != 0
+    assert "one n-gram model and one network at most" in capsys.readouterr().err
+    assert main(["mix", ngram, "--corpus", corpus, "--samples", "0", "--out", mixed]) != 0
+    assert "--samples 0 is not 1 or more" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
+        (("[evaluate]", '[mixture]\nnetwork = "deep"\n[evaluate]'), "there is no network deep to mix with"),
         (('name = "wide"', 'name = "lstm"'), "two networks are called lstm"),
         (('name = "wide"', 'name = "../x"'), "can't be called"),
         (("hidden = 12", "hiden = 12"), "no setting hiden"),

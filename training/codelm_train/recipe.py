@@ -63,7 +63,7 @@ class NGramRecipe:
     prune: tuple[int, ...] = ()
     """Drop n-grams with at most so many occurrences, a number for each length; the last serves all longer ones."""
     size: str = ""
-    """The greatest size of the checkpoint, such as "10MB"; empty: nothing is dropped and nothing is rounded."""
+    """The greatest size of its checkpoint, such as "10MB"; empty: nothing is dropped and nothing is rounded."""
 
 
 @dataclass(frozen=True)
