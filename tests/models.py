@@ -15,6 +15,7 @@ from codelm.checkpoint import Checkpoint
 from codelm.gate import CONTEXT, CONTEXT_SIGNALS, Gate
 from codelm.mixture import Trained
 from codelm.model import Ids
+from codelm.neural.reduction import Reduction
 from codelm.ngram import NGram
 from codelm.vocabulary import Vocabulary, most_frequent
 from codelm.weights import SIGNALS, Floats, Weights, normalised, valid
@@ -96,7 +97,13 @@ def random_weights(seed: int) -> Weights:
     """Weights of a mixture, any that are possible."""
     rng = np.random.default_rng(seed)
     tables = {name: normalised(rng.uniform(0.05, 1, mask.shape), mask) for name, mask in valid().items()}
-    return Weights(random_gate(rng), tables, float(rng.uniform(0, 0.99)))
+    return Weights(random_gate(rng), tables, float(rng.uniform(0, 0.99)), random_reduction(rng))
+
+
+def random_reduction(rng: np.random.Generator, width: int = 16, dimensions: int = 6, lists: int = 5) -> Reduction:
+    """Any way to keep the states of a network of such a width."""
+    centres = rng.integers(-127, 128, (lists, dimensions)).astype(np.int8)
+    return Reduction(rng.normal(size=(width, dimensions)).astype(np.float16), centres)
 
 
 def random_gate(rng: np.random.Generator, hidden: int = 3) -> Gate:

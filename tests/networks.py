@@ -1,6 +1,7 @@
 """Small random networks for the tests, of every kind of part, and as checkpoints."""
 
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from codelm import checkpoint
 from codelm.neural.files import CORE, HEAD, open_network
 from codelm.neural.model import NeuralModel
 from codelm.neural.modules import Network
+from codelm.neural.reduction import Reduction
 from codelm.neural.shape import Shape
 from codelm.neural.torch_network import open_torch_network
 from codelm.weights import unfitted
@@ -76,8 +78,10 @@ def opened(name: str, runner: str) -> NeuralModel[Any]:
         return open_network(written, SHAPES[name], words)
 
 
-def write_mixture(folder: Path, name: str = "lstm, tied", *, torch: bool = True) -> Path:
-    """A checkpoint of an n-gram model of the same words and one of the networks."""
+def write_mixture(
+    folder: Path, name: str = "lstm, tied", *, torch: bool = True, states: Reduction | None = None
+) -> Path:
+    """A checkpoint of an n-gram model of the same words and one of the networks, whose ``states`` are kept."""
     with tempfile.TemporaryDirectory() as parts:
         ngram = Path(parts) / "ngram"
         checkpoint.save(
@@ -85,5 +89,5 @@ def write_mixture(folder: Path, name: str = "lstm, tied", *, torch: bool = True)
             name="ngram", stream="code", facts={"training": {"tokens": 9}},
         )  # fmt: skip
         loaded = [checkpoint.load(ngram), checkpoint.load(write(Path(parts) / "network", name))]
-        checkpoint.save_mixed(folder, loaded, unfitted(), torch=torch)
+        checkpoint.save_mixed(folder, loaded, replace(unfitted(), states=states), torch=torch)
     return folder

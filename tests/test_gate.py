@@ -63,7 +63,8 @@ def test_a_part_that_is_alone_has_all():
 def test_shares_are_numbers_however_sure_the_gate_is():
     sure = models.always(BASE)
     signals = random_signals(1, tuple(SIGNALS), 2)
-    np.testing.assert_array_equal(sure.over(list(SIGNALS))(list(signals.values())), [[1, 0, 0, 0, 0, 0]] * 2)
+    shares = sure.over(list(SIGNALS))(list(signals.values()))
+    np.testing.assert_array_equal(shares, [[1, *[0] * (len(SIGNALS) - 1)]] * 2)
 
 
 # --- signals -------------------------------------------------------------------------------------------------

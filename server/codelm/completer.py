@@ -32,6 +32,7 @@ from codelm.surroundings import Surroundings, surroundings
 from codelm.vocabulary import UNK, Vocabulary
 from codelm.words import LONG_STRING
 from codelm.workspace import WorkspaceIndex
+from codelm.workspace_states import StatesUpdate, WorkspaceStates
 
 # Tokens before the cursor that are made words for the grammar: a logical line most often.
 _CONTEXT_TOKENS = 512
@@ -44,8 +45,8 @@ _Asked = tuple[Snapshot, int, Checkpoint, LearnedWorkspace | None]
 class Completer:
     """Completes Python with a model, and with what it learns from the open files and the workspace.
 
-    Not thread-safe: one worker asks it one thing at a time. Only ``learned`` may be called, and ``workspace`` and
-    ``importable`` be set, on any thread.
+    Not thread-safe: one worker asks it one thing at a time. Only ``learned`` and what is about states may be called,
+    and ``workspace`` and ``importable`` be set, on any thread.
     """
 
     def __init__(self, checkpoint: Checkpoint):
@@ -84,9 +85,18 @@ class Completer:
         self._last = None
         self.knowledge.close(uri)
 
-    def learned(self, index: WorkspaceIndex) -> LearnedWorkspace:
+    def learned(self, index: WorkspaceIndex, states: WorkspaceStates | None = None) -> LearnedWorkspace:
         """Return a workspace as ``workspace`` takes it: a third of a second for a million words. Any thread may ask."""
-        return self.knowledge.learned(index)
+        return self.knowledge.learned(index, states)
+
+    @property
+    def states_key(self) -> str:
+        """What tells the network's states from all others; "" where none are kept. See ``Knowledge.states_key``."""
+        return self.knowledge.states_key
+
+    def states_update(self, index: WorkspaceIndex, states: WorkspaceStates | None) -> StatesUpdate:
+        """Return how states become those of an index's files. See ``Knowledge.states_update``."""
+        return self.knowledge.states_update(index, states)
 
     def open_network(self, device: str = AUTO) -> str:
         """Open the checkpoint's network. Takes up to seconds; any thread may do it. See ``Knowledge.open_network``."""

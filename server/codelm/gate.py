@@ -10,7 +10,7 @@ itself: what kinds of words the last two are. A part that is not there gives non
 ``codelm_train.mix`` fits it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,15 @@ class Gate:
             self.bias,
             np.stack([self.outputs[name] for name in parts], axis=1),
             np.array([self.shares[name] for name in parts]),
+        )
+
+    def only(self, parts: Collection[str]) -> "Gate":
+        """Return the gate that knows of some parts only."""
+        return Gate(
+            {name: self.inputs[name] for name in (CONTEXT, *parts)},
+            self.bias,
+            {name: self.outputs[name] for name in parts},
+            {name: self.shares[name] for name in parts},
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -24,12 +24,15 @@ from codelm.model import Ids
 from codelm.neural.model import NeuralModel
 from codelm.neural.prefix import PrefixCache, Reading
 from codelm.neural_cache import NeuralCache
+from codelm.neural_workspace import NeuralWorkspace
 from codelm.open_file import OpenFile
 from codelm.session import SessionVocabulary
 from codelm.weights import FILE, FORM, NETWORK, WORKSPACE, Weights
 from codelm.words import NEWLINE, STRUCTURE_WORDS
 from codelm.workspace import WorkspaceIndex
 from codelm.workspace_cache import WorkspaceCache, WorkspaceModel
+from codelm.workspace_states import StatesUpdate, WorkspaceStates
+from codelm.workspace_states import nothing as no_states
 
 # Words before the cursor that are read by all but the network: none of the others looks further back.
 _CONTEXT_WORDS = FILLER
@@ -64,9 +67,17 @@ class _Document:
     prefix: PrefixCache[Any] | None = None
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Others:
+    """What the workspace teaches but for one file: by its words, and by the network's states, where there are any."""
+
+    words: WorkspaceModel
+    states: NeuralWorkspace | None = None
+
+
 class Knowledge:
-    """Not thread-safe: one worker asks it one thing at a time. Only ``learned`` and ``open_network`` may be called, and
-    ``workspace`` be set, on any thread.
+    """Not thread-safe: one worker asks it one thing at a time. Only ``learned``, ``open_network`` and what is about
+    states may be called, and ``workspace`` be set, on any thread.
     """
 
     def __init__(self, opened: Checkpoint):
@@ -74,6 +85,7 @@ class Knowledge:
         self.workspace: LearnedWorkspace | None = None
         self._weights: Weights = opened.weights or default_weights()
         self._nothing = WorkspaceCache(())
+        self._states_key: tuple[Any, str] = None, ""
         self.forget()
 
     # --- what is learned ----------------------------------------------------------------------------------
@@ -84,7 +96,7 @@ class Knowledge:
         self._reads: tuple[Trained, Trained] | None = None
         self._documents: dict[str, _Document] = {}
         self._to_be_read: dict[str, Snapshot] = {}
-        self._others: tuple[LearnedWorkspace | None, str, WorkspaceModel | None] = None, "", None
+        self._others: tuple[LearnedWorkspace | None, str, _Others | None] = None, "", None
         self.workspace = None
 
     def close(self, uri: str) -> None:
@@ -92,9 +104,14 @@ class Knowledge:
         self._documents.pop(uri, None)
         self._to_be_read.pop(uri, None)
 
-    def learned(self, index: WorkspaceIndex) -> LearnedWorkspace:
-        """Return a workspace as ``workspace`` takes it: a third of a second for a million words. Any thread may ask."""
-        return learned(index, self.session)
+    def learned(self, index: WorkspaceIndex, states: WorkspaceStates | None = None) -> LearnedWorkspace:
+        """Return a workspace as ``workspace`` takes it: a third of a second for a million words. Any thread may ask.
+
+        ``states``: those of the network in some of its files; those of another network are none.
+        """
+        if states is not None and states.key != self.states_key:
+            states = None
+        return learned(index, self.session, states, self._weights.states)
 
     def file(self, uri: str) -> OpenFile:
         """Return the words of an open document."""
@@ -120,6 +137,30 @@ class Knowledge:
         if device in (AUTO, CPU) or problem:
             self.checkpoint = checkpoint.with_network(opened)
         return problem
+
+    @property
+    def states_key(self) -> str:
+        """What tells the states of the network, as they are kept, from all others; "" where none are. Any thread may
+        ask. Raises CheckpointError.
+        """
+        opened, reduction = self.checkpoint, self._weights.states
+        if opened.trained.network is None or reduction is None:
+            return ""
+        if self._states_key[0] is not opened:
+            self._states_key = opened, f"{checkpoint.network_key(opened)} {reduction.key}"
+        return self._states_key[1]
+
+    def states_update(self, index: WorkspaceIndex, states: WorkspaceStates | None) -> StatesUpdate:
+        """Return how states become those of an index's files, where ``states_key`` says that there are any.
+
+        Any thread may ask, and take the steps.
+        """
+        network, reduction = self.checkpoint.trained.network, self._weights.states
+        assert network is not None
+        assert reduction is not None
+        if states is None or states.key != self.states_key:
+            states = no_states(self.states_key, reduction.dimensions)
+        return StatesUpdate(states, index, network, self.checkpoint.vocabulary, reduction)
 
     def opened(self, snapshot: Snapshot) -> None:
         """Have a document that was opened read in time that is left over (``idle``)."""
@@ -178,8 +219,9 @@ class Knowledge:
         caches = Caches(
             FileModel(places, size, tables[FILE]),
             FormModel(places, size, tables[FORM], forms),
-            others.over(size),
+            others.words.over(size),
             None if read is None else NeuralCache(places, read.vectors[:-1], size),
+            None if read is None or others.states is None else others.states.over(size),
         )
         mixture = Mixture(trained, caches, size, self._weights, forms)
         states = {} if read is None else {NETWORK: read.state}
@@ -221,13 +263,15 @@ class Knowledge:
             del self._documents[next(iter(self._documents))]
         return document
 
-    def _rest_of_workspace(self, path: str) -> WorkspaceModel:
+    def _rest_of_workspace(self, path: str) -> _Others:
         """Return the workspace without the open file, whose text in the editor is newer than the one on disk."""
-        workspace, of, model = self._others
-        if model is None or workspace is not self.workspace or of != path:
-            workspace = self.workspace
-            usable = workspace is not None and workspace.session is self.session
-            cache, span = (workspace.cache, workspace.span(path)) if workspace and usable else (self._nothing, (0, 0))
-            model = cache.model(len(self.session), self._weights.caches[WORKSPACE], span)
-            self._others = workspace, path, model
-        return model
+        workspace, of, others = self._others
+        if others is None or workspace is not self.workspace or of != path:
+            workspace, size, weights = self.workspace, len(self.session), self._weights.caches[WORKSPACE]
+            if workspace is not None and workspace.session is self.session:
+                words = workspace.cache.model(size, weights, workspace.span(path))
+                others = _Others(words, workspace.recalled(path, size))
+            else:
+                others = _Others(self._nothing.model(size, weights))
+            self._others = workspace, path, others
+        return others

@@ -3,7 +3,8 @@
     p(w | h) = Σ λ_i(h) · p_i(w | h)
 
 The parts are an n-gram model and a neural network, or one of them; caches of the open file, by its words and by its
-form, and of the workspace; and, with a network, the neural cache, which compares what the network makes of contexts.
+form, and of the workspace; and, with a network, neural caches of the open file and of the workspace, which compare what
+the network makes of contexts.
 The weights λ follow from what each part knows of a context before the answer is known (``codelm.gate``);
 ``codelm_train.mix`` fits them.
 
@@ -26,9 +27,10 @@ from codelm.gate import CONTEXT, LOOKED_AT, context_signals
 from codelm.model import Ids, LanguageModel, Scores
 from codelm.neural.model import NeuralModel
 from codelm.neural_cache import NeuralCache
+from codelm.neural_workspace import NeuralWorkspace
 from codelm.session import SessionVocabulary
 from codelm.vocabulary import PAD, UNK, Vocabulary
-from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, WORKSPACE, Weights
+from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, NEURAL_WORKSPACE, WORKSPACE, Weights
 from codelm.workspace_cache import WorkspaceCache
 
 S = TypeVar("S")
@@ -86,12 +88,15 @@ class Trained:
 
 @dataclass(frozen=True, eq=False)
 class Caches:
-    """What the session has learned. ``neural`` goes with a network only."""
+    """What the session has learned. ``neural`` and ``neural_workspace`` go with a network only, the latter with weights
+    that have ``states``.
+    """
 
     file: CountingCache[Any]
     form: Cache[Any]
     workspace: CountingCache[Any]
     neural: NeuralCache | None = None
+    neural_workspace: NeuralWorkspace | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +122,11 @@ class Mixture:
         # What has learned nothing has no share.
         self.learned: dict[str, Cache[Any]] = {name: cache for name, cache in learned.items() if not cache.empty}
         """The caches that compare words, as far as they have learned anything."""
-        self._neural = caches.neural if caches.neural is not None and not caches.neural.empty else None
+        neural = {NEURAL: caches.neural, NEURAL_WORKSPACE: caches.neural_workspace}
+        self._neural = {name: cache for name, cache in neural.items() if cache is not None and not cache.empty}
         self._stepped: dict[str, Part[Any]] = {**self._models, **self.learned}
-        self.parts = (*self._stepped, *([NEURAL] if self._neural is not None else []))
+        self._parts: dict[str, Any] = {**self._stepped, **self._neural}
+        self.parts = tuple(self._parts)
         """The names of the parts that are there, in their order."""
         self._gate = weights.gate.over(self.parts)
         counts = caches.file.counts_from(self.known) + caches.workspace.counts_from(self.known)
@@ -226,15 +233,15 @@ class Mixture:
         return {CONTEXT: context_signals(self._forms[state.last])} | {n: part.signals(own) for n, (part, own) in parts}
 
     def _state(self, parts: dict[str, Any], last: Ids) -> MixtureState:
-        if self._neural is not None:
+        if self._neural:
             assert self.trained.network is not None
-            parts[NEURAL] = self._neural.state(self.trained.network.vectors(parts[NETWORK]))
+            vectors = self.trained.network.vectors(parts[NETWORK])
+            parts |= {name: cache.state(vectors) for name, cache in self._neural.items()}
         return MixtureState(parts, last)
 
     def _with_states(self, state: MixtureState) -> list[tuple[Any, Any]]:
         """Return the parts with their states, in their order."""
-        every = self._stepped if self._neural is None else self._stepped | {NEURAL: self._neural}
-        return [(part, state.parts[name]) for name, part in every.items()]
+        return [(part, state.parts[name]) for name, part in self._parts.items()]
 
 
 def without_caches(trained: Trained, vocabulary: Vocabulary, weights: Weights) -> Mixture:

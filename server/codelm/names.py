@@ -18,15 +18,15 @@ from codelm.grammar import Expected
 from codelm.model import Ids, Scores, among
 from codelm.request import Request
 from codelm.vocabulary import EOS, UNK, Vocabulary
-from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, WORKSPACE
+from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, NEURAL_WORKSPACE, WORKSPACE
 
 # How probable it is that a name is one of those that are known to be there, where others are possible.
 _NAMED_SHARE = 0.9
 # Of the names that are known to be there, how probable it is that one is meant that no model has met there.
 _UNMET_SHARE = 0.15
 _SOURCES = {
-    FILE: Source.FILE, FORM: Source.FILE, NEURAL: Source.FILE, WORKSPACE: Source.PROJECT, NETWORK: Source.NETWORK,
-    BASE: Source.BASE,
+    FILE: Source.FILE, FORM: Source.FILE, NEURAL: Source.FILE, WORKSPACE: Source.PROJECT,
+    NEURAL_WORKSPACE: Source.PROJECT, NETWORK: Source.NETWORK, BASE: Source.BASE,
 }  # fmt: skip
 
 

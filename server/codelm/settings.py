@@ -90,6 +90,9 @@ class WorkspaceSettings:
     enabled: bool = True
     """Whether codelm learns from them; without, it knows the open file alone."""
 
+    neural: bool = True
+    """Whether the network reads them too, while nothing else is to be done: it then knows again what it saw there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

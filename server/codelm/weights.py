@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codelm import file_cache, form_cache, neural_cache, ngram, workspace_cache
+from codelm import file_cache, form_cache, neural_cache, neural_workspace, ngram, workspace_cache
 from codelm.gate import CONTEXT, CONTEXT_SIGNALS, Gate
 from codelm.neural import model as neural_model
+from codelm.neural.reduction import Reduction
 
 Floats = NDArray[np.float64]
 
 BASE, NETWORK, FILE, FORM, WORKSPACE, NEURAL = "base", "network", "file", "form", "workspace", "neural"
+NEURAL_WORKSPACE = "neural_workspace"
 SIGNALS = {
     BASE: ngram.SIGNALS,
     NETWORK: neural_model.SIGNALS,
@@ -21,6 +23,7 @@ SIGNALS = {
     FORM: form_cache.SIGNALS,
     WORKSPACE: workspace_cache.SIGNALS,
     NEURAL: neural_cache.SIGNALS,
+    NEURAL_WORKSPACE: neural_workspace.SIGNALS,
 }
 """The parts of a mixture, in their order, and how many signals each gives of a context."""
 CACHES = {
@@ -37,17 +40,21 @@ class Weights:
 
     ``gate``: of the parts. ``caches``: for each cache, a row of its experts' weights for each length of its longest
     match (longest + 1, experts); every row sums to one. ``seen_again``: how much of the trained models' ``[UNK]`` goes
-    to the words of the session.
+    to the words of the session. ``states``: how the network's states in a workspace are kept; None, and the gate knows
+    nothing of what they recall, where there is no network.
     """
 
     gate: Gate
     caches: Mapping[str, Floats]
     seen_again: float
+    states: Reduction | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the numbers as a JSON object."""
         tables = {name: np.round(table, 5).tolist() for name, table in self.caches.items()}
-        return {"gate": self.gate.as_json(), **tables, "seen_again": round(self.seen_again, 5)}
+        gate = self.gate.only(_signals(self.states)).as_json()
+        states = {} if self.states is None else {"states": self.states.as_json()}
+        return {"gate": gate, **tables, "seen_again": round(self.seen_again, 5), **states}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "Weights":
@@ -56,7 +63,13 @@ class Weights:
         seen_again = raw.get("seen_again")
         if not isinstance(seen_again, int | float) or not 0 <= seen_again < 1:
             raise ValueError("'seen_again' is no number from 0 to below 1")
-        return cls(Gate.from_json(raw.get("gate"), SIGNALS), tables, float(seen_again))
+        states = Reduction.from_json(raw["states"]) if "states" in raw else None
+        return cls(Gate.from_json(raw.get("gate"), _signals(states)), tables, float(seen_again), states)
+
+
+def _signals(states: Reduction | None) -> Mapping[str, int]:
+    """Return how many signals each part gives that a gate knows of."""
+    return {name: count for name, count in SIGNALS.items() if states is not None or name != NEURAL_WORKSPACE}
 
 
 def valid() -> dict[str, Floats]:
@@ -95,7 +108,13 @@ def unfitted() -> Weights:
     for unit, (name, (longest, _)) in enumerate(item for item in CACHES.items() if item[0] != FORM):
         inputs[name][: longest + 1, unit] = np.arange(longest + 1) / 4
         outputs[name][unit] = 2
-    shares = dict.fromkeys(SIGNALS, 0.0) | {FILE: -1.0, FORM: -1.0, WORKSPACE: -1.0, NEURAL: -1.0}
+    shares = dict.fromkeys(SIGNALS, 0.0) | {
+        FILE: -1.0,
+        FORM: -1.0,
+        WORKSPACE: -1.0,
+        NEURAL: -1.0,
+        NEURAL_WORKSPACE: -1.0,
+    }
     tables = {
         name: normalised(np.exp2(np.arange(mask.shape[1], dtype=np.float64)), mask) for name, mask in valid().items()
     }

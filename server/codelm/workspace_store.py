@@ -7,6 +7,7 @@
     └── 5f0c…/                        a workspace: the hash of its roots
         ├── index                     see ``workspace_format``; may be removed at any time, and is made again
         ├── importable.txt            see ``importable_store``; so may this
+        ├── states                    what a network made of the files, see ``workspace_states``; and this
         └── forgotten/                an empty file for each file that must never be learned from again
             ├── 83ab…                 named by the hash of its path, so that this tells nobody what it was
             └── workspace             for the workspace as a whole
@@ -20,9 +21,10 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from codelm.errors import StorageError
@@ -30,11 +32,14 @@ from codelm.importable_store import FILE as IMPORTABLE
 from codelm.workspace import WorkspaceIndex, without
 from codelm.workspace_files import path_key
 from codelm.workspace_format import BrokenIndexError, decoded_index, encoded
+from codelm.workspace_states import BrokenStatesError, WorkspaceStates, decoded_states, encoded_states
 
 MOST_BYTES = 200_000_000
 """Of all workspaces' indexes together. The workspaces that were not opened for longest lose theirs first."""
 
-_INDEX, _FORGOTTEN, _WORKSPACE, _GENERATION, _NEW = "index", "forgotten", "workspace", "generation", ".new"
+_INDEX, _STATES, _NEW = "index", "states", ".new"
+_FORGOTTEN, _WORKSPACE, _GENERATION = "forgotten", "workspace", "generation"
+_KEPT = (_INDEX, _STATES, IMPORTABLE)
 _ABANDONED_AFTER = 3600  # seconds: a file that a killed process left half written
 _HASH_BYTES = 16
 _ATTEMPTS = 5
@@ -96,6 +101,38 @@ class WorkspaceStore:
         Returns False, and leaves nothing, when another process has forgotten everything since this store was made, or
         another thread since saving began: the words of this index are among what must not come back.
         """
+        return self._save(_INDEX, lambda forgotten: encoded(_allowed(index, forgotten)))
+
+    def load_states(self, key: str) -> tuple[WorkspaceStates | None, str]:
+        """Return the states that the network with a key has in files, or None and, for the log, why they are of no use.
+
+        There is no reason to tell where there are none, or those of another network.
+        """
+        path = self.folder / _STATES
+        try:
+            if not self.may_keep():
+                return None, ""
+            states = decoded_states(path.read_bytes())
+            os.utime(path)
+        except FileNotFoundError:
+            return None, ""
+        except OSError as error:
+            return None, f"{path} cannot be used: {error.strerror}"
+        except BrokenStatesError as error:
+            return None, f"{path} is made again: {error}"
+        except StorageError as error:
+            return None, str(error)
+        return (states if states.key == key else None), ""
+
+    def save_states(self, states: WorkspaceStates, files: Mapping[str, str]) -> bool:
+        """Write the states of files, by their paths the digests of their words, as ``save`` does an index."""
+
+        def content(forgotten: Forgotten) -> bytes:
+            return encoded_states(states.only(digest for path, digest in files.items() if path not in forgotten))
+
+        return self._save(_STATES, content)
+
+    def _save(self, name: str, content: Callable[[Forgotten], bytes]) -> bool:
         generation = self._generation  # another thread may forget everything while this one writes
         if _read_text(self.base / _GENERATION) != generation:
             return False
@@ -106,7 +143,7 @@ class WorkspaceStore:
             if written.workspace:
                 self._remove_index()
             else:
-                _replace(self.folder / _INDEX, encoded(_allowed(index, written)), self.base)
+                _replace(self.folder / name, content(written), self.base)
         if _read_text(self.base / _GENERATION) != generation:
             self._remove_index()
             return False
@@ -132,6 +169,7 @@ class WorkspaceStore:
         self._mark(_mark_of(key))
         with _reported(self.folder):
             _remove(self.folder, IMPORTABLE)
+            _remove(self.folder, _STATES)
         index, _ = self.load()
         if index is None or not self.save(index):
             self._remove_index()  # broken, perhaps, or another's: the words could be in it all the same
@@ -255,8 +293,8 @@ def _folders(base: Path) -> list[Path]:
 
 def _remove_words(folder: Path) -> None:
     """Remove a workspace's indexes, and what killed processes left of others."""
-    _remove(folder, _INDEX)
-    _remove(folder, IMPORTABLE)
+    for name in _KEPT:
+        _remove(folder, name)
     with suppress(OSError):  # something is left in it
         folder.rmdir()
 
@@ -273,10 +311,10 @@ def _make_room(base: Path, ours: Path, most_bytes: int) -> None:
     Also what was never finished, since its process was killed.
     """
     indexes: dict[Path, tuple[float, int]] = {}
-    for file in (*base.glob(f"*/*{_INDEX}*"), *base.glob(f"*/*{IMPORTABLE}*")):
+    for file in chain.from_iterable(base.glob(f"*/*{name}*") for name in _KEPT):
         with suppress(FileNotFoundError):  # another process removed it
             status = file.stat()
-            if file.name in (_INDEX, IMPORTABLE):
+            if file.name in _KEPT:
                 used, size = indexes.get(file.parent, (0.0, 0))
                 indexes[file.parent] = max(used, status.st_mtime), size + status.st_size
             elif time.time() - status.st_mtime > _ABANDONED_AFTER:

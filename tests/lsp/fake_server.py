@@ -52,8 +52,9 @@ class FakeCompleter:
         self.importable = None
         self.to_read: int | None = None
         self.asked_before = False
+        self.states_key = ""
 
-    def learned(self, index) -> tuple[str, ...]:
+    def learned(self, index, _states) -> tuple[str, ...]:
         return index.lexicon
 
     def forget(self) -> None:

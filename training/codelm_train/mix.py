@@ -1,13 +1,14 @@
 """Fits the weights of a mixture to files that its models were not trained on.
 
-First the experts within each cache, by expectation maximisation for the weights of a linear interpolation (Jelinek and
-Mercer, *Interpolated estimation of Markov source parameters from sparse data*, 1980), a row of weights for each length
-of the cache's longest match; the parts share the probability meanwhile by a table of such rows. Then the gate, which
-shares it in their place, by ``codelm_train.gate``.
+How a network's states are kept comes first (``codelm_train.states``). Then the experts within each cache, by
+expectation maximisation for the weights of a linear interpolation (Jelinek and Mercer, *Interpolated estimation of
+Markov source parameters from sparse data*, 1980), a row of weights for each length of the cache's longest match; the
+parts share the probability meanwhile by a table of such rows. Then the gate, which shares it in their place, by
+``codelm_train.gate``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from codelm.checkpoint import Checkpoint
 from codelm.errors import CorpusError
 from codelm.gate import CONTEXT, CONTEXT_SIGNALS
+from codelm.neural.reduction import Reduction
 from codelm.weights import CACHES, FILE, SIGNALS, WORKSPACE, Weights, normalised, unfitted, valid
 from codelm_train.corpus import Split
 from codelm_train.gate import Said, fit_gate, shares
 from codelm_train.progress import Progress, silent
 from codelm_train.replay import Moment, Workspace, moments, projects
+from codelm_train.states import fit_states
 
 Floats = NDArray[np.float64]
 Lengths = NDArray[np.int64]
@@ -74,19 +77,27 @@ def fit_weights(
     if len(split.ids) == 0:
         raise CorpusError("there is nothing to fit the mixture to: the split has no words")
     every = max(1, 2 * len(split.ids) // samples)
-    return fit(gather(trained, words, split, every=every, progress=progress))
+    network, states = trained.trained.network, None
+    if network is not None:
+        states = fit_states(network, trained.vocabulary, words, split, progress=progress)
+    return replace(fit(gather(trained, words, split, every=every, states=states, progress=progress)), states=states)
 
 
 def gather(
-    trained: Checkpoint, words: tuple[str, ...], split: Split, *, every: int, progress: Progress = silent
-) -> Samples:
-    """Return what the parts say of each ``every``-th word, once with and once without a workspace."""
+    trained: Checkpoint, words: tuple[str, ...], split: Split, *,
+    every: int, states: Reduction | None = None, progress: Progress = silent,
+) -> Samples:  # fmt: skip
+    """Return what the parts say of each ``every``-th word, once with and once without a workspace.
+
+    ``states``: how those of a network are kept, where they are.
+    """
+    weights = replace(unfitted(), states=states)
     kinds: tuple[Workspace, ...] = ("others", "none")
     walk = (
         moment
         for project in projects(split, words, trained.vocabulary)
         for kind in kinds
-        for moment in moments(project, split, trained.trained, unfitted(), workspace=kind, every=every)
+        for moment in moments(project, split, trained.trained, weights, workspace=kind, every=every)
     )
     return _samples([
         _sample(moment) for moment in progress(walk, len(kinds) * len(split.ids) // every, "replaying projects")

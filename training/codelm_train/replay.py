@@ -17,7 +17,10 @@ from codelm.form_cache import FormModel
 from codelm.mixture import Caches, Mixture, MixtureState, Trained
 from codelm.model import Ids
 from codelm.neural.prefix import PrefixCache
+from codelm.neural.reduction import Reduction
+from codelm.neural.remembering import FileStates, remembered
 from codelm.neural_cache import NeuralCache
+from codelm.neural_workspace import NeuralWorkspace, StatesIndex
 from codelm.session import SessionVocabulary
 from codelm.vocabulary import EOS, Vocabulary
 from codelm.weights import FILE, FORM, NETWORK, WORKSPACE, Weights
@@ -84,8 +87,10 @@ def moments(
     """Yield each ``every``-th word of a project's files before it is read, and with ``ends`` the ends of the files."""
     trained = trained.reading(project.words)
     cache = WorkspaceCache(project.ids if workspace != "none" else ())
+    states = _states(trained, project, weights.states) if workspace != "none" else None
     for file, ids in enumerate(project.ids):
         others = _workspace(cache, file, project.size, weights, workspace)
+        recalled = None if states is None else _recalled(states, project, file, workspace)
         begin = int(split.starts[project.files[file]])
         above, read = FileWords(), 0
         prefix = None if trained.network is None else PrefixCache(trained.network)
@@ -94,21 +99,22 @@ def moments(
             above.learn(ids[read:number])
             read = number
             places = above.snapshot()
-            states, neural = {}, None
+            read_already, neural = {}, None
             if prefix is not None:
                 prefix.follow(ids[:number])
                 found = prefix.state(at_once=number)
-                states = {NETWORK: found.state}
+                read_already = {NETWORK: found.state}
                 neural = NeuralCache(places, found.vectors[:-1], project.size)
             caches = Caches(
                 FileModel(places, project.size, weights.caches[FILE]),
                 FormModel(places, project.size, weights.caches[FORM], project.forms),
                 others,
                 neural,
+                recalled,
             )
             mixture = Mixture(trained, caches, project.size, weights, project.forms)
             word = int(ids[number]) if number < len(ids) else EOS
-            yield Moment(begin + number, word, mixture, mixture.behind(states, ids[:number]))
+            yield Moment(begin + number, word, mixture, mixture.behind(read_already, ids[:number]))
 
 
 def _workspace(cache: WorkspaceCache, file: int, size: int, weights: Weights, which: Workspace) -> WorkspaceModel:
@@ -116,3 +122,23 @@ def _workspace(cache: WorkspaceCache, file: int, size: int, weights: Weights, wh
         return cache.model(size, weights.caches[WORKSPACE])
     begin, end = cache.span(file)
     return cache.model(size, weights.caches[WORKSPACE], (begin, end) if which == "others" else (begin, cache.end))
+
+
+def _states(trained: Trained, project: Project, reduction: Reduction | None) -> StatesIndex | None:
+    """Return the states of the network in all files of a project; None where there is none, or no way to keep them."""
+    if trained.network is None or reduction is None:
+        return None
+    found = dict(filter(None, remembered(trained.network, reduction, project.ids)))
+    files: list[FileStates] = [found[number] for number in range(len(project.ids))]
+    words = np.concatenate(project.ids).astype(np.uint32)
+    return StatesIndex(
+        reduction,
+        np.concatenate([file.states for file in files]),
+        np.concatenate([file.lists for file in files]),
+        words,
+    )
+
+
+def _recalled(states: StatesIndex, project: Project, file: int, which: Workspace) -> NeuralWorkspace:
+    ends = np.cumsum([0, *map(len, project.ids)]).tolist()
+    return NeuralWorkspace(states, project.size, (ends[file], ends[file + 1] if which == "others" else ends[-1]))

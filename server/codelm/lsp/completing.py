@@ -8,6 +8,7 @@ from codelm.completion import Completions, Selected, Snapshot, Suggestions
 if TYPE_CHECKING:
     from codelm.importable import Importable
     from codelm.workspace import WorkspaceIndex
+    from codelm.workspace_states import StatesUpdate, WorkspaceStates
 
 
 class Completing(Protocol):
@@ -18,8 +19,22 @@ class Completing(Protocol):
     importable: "Importable | None"
     """The index of what can be imported. Any thread may assign it."""
 
-    def learned(self, index: "WorkspaceIndex") -> Any:
-        """Return what completions need of a workspace. Takes long; any thread may call it."""
+    def learned(self, index: "WorkspaceIndex", states: "WorkspaceStates | None") -> Any:
+        """Return what completions need of a workspace, and of a network's states in it. Takes long; any thread may
+        call it.
+        """
+        ...
+
+    @property
+    def states_key(self) -> str:
+        """What tells the states of the open network from those of all others; "" where none are kept.
+
+        Any thread may ask. Raises ``CodelmError``.
+        """
+        ...
+
+    def states_update(self, index: "WorkspaceIndex", states: "WorkspaceStates | None") -> "StatesUpdate":
+        """Return how states become those of an index's files, if there is a ``states_key``. Any thread may call it."""
         ...
 
     def forget(self) -> None:

@@ -1,4 +1,4 @@
-"""Learns a workspace: owns its index, the index on the disk, and that of what it can import.
+"""Learns a workspace: owns its index, the index on the disk, that of what it can import, and what a network made of it.
 
 All of it is done on one thread, in steps of a file each, so that nothing that is asked in between waits for long.
 """
@@ -19,6 +19,7 @@ from codelm.lsp.gate import Gate
 from codelm.lsp.learning import Surroundings, Wanted
 from codelm.lsp.log import LOG
 from codelm.lsp.memory import give_back
+from codelm.lsp.recalling import Recalling
 from codelm.lsp.uris import path_of
 from codelm.workspace import Update, WorkspaceIndex, without
 from codelm.workspace_files import SUFFIXES, Found, Note, nearest_first, source_file, source_files
@@ -56,6 +57,7 @@ class Learner:
         self._index = WorkspaceIndex()
         self._published = self._saved = self._index
         self._importable: Importable | None = None
+        self._recalling = Recalling()
         self._forgotten_here: set[str] = set()  # also what could not be noted on the disk
         self._warned = self._was_opened = False
         self._work: Iterator[None] | None = None
@@ -73,12 +75,16 @@ class Learner:
         """Learn another workspace, or the same in another way."""
         before, self._wanted = self._wanted, wanted
         if self._was_opened and (before.folders, before.enabled) == (wanted.folders, wanted.enabled):
-            self._find_importable()
+            if before.interpreter != wanted.interpreter:
+                self._find_importable()
+            if before.neural != wanted.neural:
+                self.recall()
             return
         if wanted.folders != before.folders:
             self._roots = tuple(Path(path) for path in map(path_of, wanted.folders) if path)
             self._store = WorkspaceStore(self._roots) if self._roots else None
             self._saved = WorkspaceIndex()
+            self._recalling = Recalling()
             self._is_forgotten = False
         self._open()
 
@@ -95,6 +101,12 @@ class Learner:
         self._completer = completer
         completer.importable = self._importable
         self._publish()
+
+    def recall(self) -> None:
+        """See whether the network has anything to read: it was opened, or the user wants something else."""
+        self._recalling.look_again()
+        if not self._wanted.neural:
+            self._publish()
 
     def set_open_files(self, uris: Sequence[str]) -> None:
         """Read first what is near these files."""
@@ -146,6 +158,7 @@ class Learner:
     def give_up(self) -> None:
         """End what is at work: it fails."""
         self._end_work()
+        self._recalling.give_up()
 
     # --- forgetting ---------------------------------------------------------------------------------------
 
@@ -211,6 +224,7 @@ class Learner:
         self._index = index
         # The store has seen to what was on the disk; there may be more by now.
         self._save_at = time.monotonic() + SAVE_LATER
+        self._recalling.forget(index)
         self._forget_session()
         self._find_importable()
         self._publish()
@@ -236,7 +250,8 @@ class Learner:
 
     def due(self) -> float:
         """Return when there is something to do next, by ``time.monotonic()``; infinite: when a job comes."""
-        if self._work is not None or (self._importable is not None and self._importable.has_pending):
+        has_pending = self._importable is not None and self._importable.has_pending
+        if self._work is not None or has_pending or self._recalls:
             return -math.inf
         return min(self._list_at, self._changes_due(), self._publishing_due(), self._save_at, self._keep_importable_at)
 
@@ -262,6 +277,18 @@ class Learner:
             self._save()
         elif self._keep_importable_at <= now:
             self._keep_importable()
+        elif self._recalls and self._recall():
+            self._publish()
+
+    @property
+    def _recalls(self) -> bool:
+        """Whether there is anything for the network to read, when nothing else is due."""
+        wanted = self._learns and self._wanted.neural and self._completer is not None
+        return wanted and self._recalling.is_due(self._index)
+
+    def _recall(self) -> bool:
+        """Have the network read a little; return whether completions are to use what it has read by now."""
+        return self._store is not None and self._recalling.step(self._completer, self._index, self._store)
 
     def _changes_due(self) -> float:
         return max(self._change_at, self._publish_at) if self._changed else math.inf
@@ -399,7 +426,8 @@ class Learner:
             return
         began = time.monotonic()
         self._published = self._index = ordered(self._index)  # the order is saved with it
-        self._completer.workspace = self._completer.learned(self._index) if len(self._index) else None
+        states = self._recalling.states if self._wanted.neural else None
+        self._completer.workspace = self._completer.learned(self._index, states) if len(self._index) else None
         now = time.monotonic()
         self._publish_at = now + max(FIRST_RESULT, (now - began) / SHARE)
         give_back()

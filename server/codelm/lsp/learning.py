@@ -34,11 +34,14 @@ LOOK_AGAIN = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which folders (URIs) are to be learned from, and whether; and the interpreter that the user has configured."""
+    """Which folders (URIs) are to be learned from, and whether; the interpreter that the user has configured; and
+    whether the network is to read the files too.
+    """
 
     folders: tuple[str, ...] = ()
     enabled: bool = True
     interpreter: str = ""
+    neural: bool = True
 
 
 class Surroundings(Protocol):
@@ -90,6 +93,10 @@ class Learning:
     def use(self, completer: Completing) -> None:
         """Give what is learned to this completer from now on."""
         self._do(lambda learner: learner.use(completer))
+
+    def network_opened(self) -> None:
+        """Have the network read the files, where its states are kept and the user wants it."""
+        self._tell(lambda learner: learner.recall())
 
     def set_open_files(self, uris: Iterable[str]) -> None:
         """Read first what is near these files."""

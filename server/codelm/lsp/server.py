@@ -112,7 +112,8 @@ class Server(LanguageServer):
         if not (self.settings.enabled or self.learning.is_running):
             return
         enabled = self.settings.enabled and self.settings.workspace.enabled
-        self.learning.open(Wanted(tuple(self.folders), enabled, self.settings.interpreter))
+        neural = self.settings.workspace.neural
+        self.learning.open(Wanted(tuple(self.folders), enabled, self.settings.interpreter, neural))
 
     async def pull_settings(self) -> None:
         """Ask the client for its settings and take them over."""
@@ -189,6 +190,7 @@ class Server(LanguageServer):
         """Have the network opened on the device of the settings; tell the user where that can't be done."""
         try:
             problem = await self.worker.open_network(self.settings.device)
+            self.learning.network_opened()
         except CodelmError as error:
             problem = f"completing without a network: {error}"
         except Exception as error:  # noqa: BLE001 - whatever it is, the user has to know

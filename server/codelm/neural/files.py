@@ -41,6 +41,8 @@ TAIL_SHARES = "tail_shares.npy"
 WORDS, WORD_SCALES = "words.npy", "word_scales.npy"
 PIECES, PIECE_SCALES = "pieces.npy", "piece_scales.npy"
 CORE, HEAD, WEIGHTS = "core.onnx", "head.onnx", "weights.safetensors"
+READ_WITH = (WORDS, WORD_SCALES, PIECES, PIECE_SCALES, CORE)
+"""The files that decide what states a network has."""
 
 _CLOSE = 1e-3  # how far sums of probabilities may be from one
 # Every tensor of ONNX that lies in another file, or anywhere in memory, has an entry with this key.
