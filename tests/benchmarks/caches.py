@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from codelm import beam, checkpoint
-from codelm.file_cache import FileModel
+from codelm.caches import caches_of
 from codelm.file_words import FileWords
-from codelm.form_cache import FormModel
-from codelm.mixture import Caches, Mixture, MixtureState, Trained
+from codelm.mixture import Mixture, MixtureState, Trained
 from codelm.model import Ids
 from codelm.session import SessionVocabulary
-from codelm.weights import FILE, FORM, WORKSPACE
+from codelm.weights import WORKSPACE
 from codelm.words import words
 from codelm.workspace_cache import WorkspaceCache
 
@@ -55,12 +54,7 @@ def section(row: Row) -> None:
     for place in range(len(ids) // 2, len(ids), len(ids) // 600):
         above = FileWords()
         above.learn(ids[:place])
-        places = above.snapshot()
-        caches = Caches(
-            FileModel(places, len(session), weights.caches[FILE]),
-            FormModel(places, len(session), weights.caches[FORM], session.forms()),
-            others,
-        )
+        caches = caches_of(above.snapshot(), others, weights.caches, session.forms(), None)
         trained = Trained(bundled.trained.known, bundled.ngram)
         mixture = Mixture(trained, caches, len(session), weights, session.forms())
         states.append((mixture, mixture.read(mixture.start(), ids[place - CONTEXT : place])))
