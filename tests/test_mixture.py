@@ -180,6 +180,20 @@ def test_proposals_for_many_rows_are_those_for_each(kind, data):
 
 
 @each_kind
+def test_scores_may_be_changed_by_who_asked_for_them(kind):
+    trained, _ = KINDS[kind]
+    mixture = mixed([3, 4, 5, 3], [], [[3, 4]], unfitted(), trained.known + NEW, trained)
+    state = mixture.read(mixture.start(), np.array([3]))
+    best = mixture.propose(state, 5)
+    asked = best.copy()
+    best[:] = 1  # what was proposed, too
+    found = mixture.score(state, asked)
+    expected = found.copy()
+    found[:] = 0
+    np.testing.assert_array_equal(mixture.score(state, asked), expected)
+
+
+@each_kind
 def test_no_rows_are_no_work(kind):
     trained, _ = KINDS[kind]
     mixture = mixed([3, 4], [], [[3, 4]], unfitted(), trained.known + NEW, trained)

@@ -158,7 +158,7 @@ class Mixture:
             return np.zeros(ids.shape, np.float32)
         for ranked, scores in state.ranked:  # who asks for proposals asks for their scores next
             if np.array_equal(ids, ranked[:, : ids.shape[1]]):
-                return scores[:, : ids.shape[1]]
+                return scores[:, : ids.shape[1]].copy()
         with np.errstate(divide="ignore"):
             found: Scores = np.log(np.add.reduce(self.contributions(state, ids))).astype(np.float32)
         return found  # that of [PAD] alone is -inf
