@@ -20,6 +20,7 @@ from codelm.weights import (
     FORM,
     NETWORK,
     NEURAL,
+    NEURAL_WORKSPACE,
     SIGNALS,
     WORKSPACE,
     Floats,
@@ -61,6 +62,7 @@ def random_samples(rng: np.random.Generator, count: int) -> Samples:
     there = {name: lengths[name] >= 0 for name in CACHES} | {BASE: np.ones(count, bool)}
     there |= {NETWORK: rng.random(count) < 0.7}
     there |= {NEURAL: there[NETWORK] & ~empty}
+    there |= {NEURAL_WORKSPACE: there[NEURAL] & there[WORKSPACE]}
     signals = {name: rng.normal(size=rows.shape) for name, rows in no_signals(count).items()}
     for name in SIGNALS:
         signals[name][~there[name]] = 0
