@@ -220,6 +220,8 @@ class WorkspaceModel:
 
     def over(self, size: int) -> "WorkspaceModel":
         """Return the model over another number of ids."""
+        if size == self.size:
+            return self
         other = copy(self)
         other.size = size
         return other

@@ -17,13 +17,11 @@ from texts import stdlib
 
 from codelm import beam
 from codelm.checkpoint import Checkpoint, default_weights
-from codelm.file_cache import FileModel
 from codelm.file_words import FileWords, Places
-from codelm.form_cache import FormModel
-from codelm.mixture import Caches, Mixture, MixtureState, Trained
+from codelm.mixture import Mixture, MixtureState, Trained
 from codelm.model import Ids
 from codelm.session import SessionVocabulary
-from codelm.weights import FILE, FORM, WORKSPACE
+from codelm.weights import WORKSPACE
 from codelm.words import words
 from codelm.workspace_cache import WorkspaceCache
 
@@ -68,9 +66,7 @@ def _states(
     others = workspace.model(size, weights.caches[WORKSPACE])
 
     def mixture(places: Places) -> Mixture:
-        file = FileModel(places, size, weights.caches[FILE])
-        form = FormModel(places, size, weights.caches[FORM], forms)
-        return Mixture(trained, Caches(file, form, others), size, weights, forms)
+        return Mixture(trained, caches_of(places, others, weights.caches, forms), size, weights, forms)
 
     states: list[tuple[Mixture, MixtureState, Ids]] = []
     for place in range(len(ids) // 2, len(ids), len(ids) // PLACES):
