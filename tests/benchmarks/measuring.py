@@ -28,7 +28,6 @@ def cpu_once(work: Work) -> float:
 def cpu(work: Work, repeats: int = 1, rounds: int = ROUNDS) -> float:
     """Return the median CPU seconds of one call."""
 
-
     def again() -> None:
         for _ in range(repeats):
             work()
