@@ -1,19 +1,28 @@
 # codelm: `make run` shows it at work, `make test` tests it. Both make what they need under build/.
-# Then: lint, format, bench (speed beside references), bench-gpu, replay (typing in real projects), clean.
+# Then: lint, format, bench (speed beside references), bench-gpu, replay (typing in real projects), compare (the same,
+# beside other language servers), clean.
 #
 # PYTHON      the interpreter to make the environments with (3.11 or newer)
+# MODEL       what `bench` measures: a checkpoint's folder (unset: the bundled one)
+# SERVERS     what `compare` compares, such as "codelm pyrefly" (unset: all that it knows)
+# FILES       how many files `compare` types in
 # CODELM_PIP  more options for pip: on machines where the plain `torch` would bring gigabytes of CUDA,
 #             "--extra-index-url https://download.pytorch.org/whl/cpu" takes the build for CPUs
 
 PYTHON ?= python3
 CODELM_PIP ?=
+MODEL ?=
+SERVERS ?=
+FILES ?= 10
 
 RUN := build/run-env
 DEV := build/dev-env
 BIN := $(DEV)/bin
+OTHERS := build/others-env
+REPLAY := tests/benchmarks/replay
 CODE := server training tests
 
-.PHONY: run test lint format bench bench-gpu replay clean
+.PHONY: run test lint format bench bench-gpu replay compare clean
 
 run: $(RUN)/installed
 	@$(RUN)/bin/codelm-lsp check editor-config/sample.py:14:29
@@ -32,8 +41,8 @@ format: $(DEV)/installed
 	$(BIN)/ruff format $(CODE)
 
 bench: $(DEV)/installed
-	$(BIN)/python tests/benchmarks/run.py
-	$(BIN)/python tests/benchmarks/serving.py
+	$(BIN)/python tests/benchmarks/run.py $(MODEL)
+	$(BIN)/python tests/benchmarks/serving.py $(MODEL)
 	$(BIN)/python tests/benchmarks/workspace.py
 	$(BIN)/python tests/benchmarks/networks.py
 	$(BIN)/python tests/benchmarks/training.py
@@ -42,10 +51,16 @@ bench: $(DEV)/installed
 bench-gpu: $(DEV)/installed
 	$(BIN)/python tests/benchmarks/training.py --gpu
 
-# Typing in five projects, replayed through the real server: fetches the projects, then takes about six minutes.
+# Typing in five projects, replayed through the real server, with ghost text: fetches the projects, then takes about
+# a quarter of an hour.
 replay: $(DEV)/installed
-	$(BIN)/python tests/benchmarks/replay/fetch_devset.py
-	$(BIN)/python tests/benchmarks/replay/replay.py --name codelm --warmup 8 -- $(abspath $(BIN))/codelm-lsp --stdio
+	$(BIN)/python $(REPLAY)/fetch_devset.py
+	$(BIN)/python $(REPLAY)/replay.py --name codelm --warmup 20 --budget 1800 -- $(abspath $(BIN))/codelm-lsp --stdio
+
+# The same typing through codelm and other language servers, each on a core of its own, lists alone: about half an hour.
+compare: $(DEV)/installed $(OTHERS)/installed
+	$(BIN)/python $(REPLAY)/fetch_devset.py
+	$(BIN)/python $(REPLAY)/compare.py --codelm $(BIN)/codelm-lsp --others $(OTHERS)/bin --files $(FILES) $(SERVERS)
 
 clean:
 	rm -rf build dist
@@ -60,6 +75,12 @@ $(RUN)/installed: pyproject.toml constraints.txt
 $(DEV)/installed: pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory new-environment AT=$(DEV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(CODELM_PIP) -e ".[train,dev,editors]"
+	@touch $@
+
+# Their newest releases: that is what people would take instead.
+$(OTHERS)/installed: Makefile
+	@$(MAKE) --no-print-directory new-environment AT=$(OTHERS)
+	$(OTHERS)/bin/pip install --quiet --disable-pip-version-check basedpyright jedi-language-server pyrefly ty zuban
 	@touch $@
 
 .PHONY: new-environment

@@ -258,18 +258,33 @@ def test_what_was_opened_is_read_when_there_is_time(opened, monkeypatch):
     assert not known.idle()
 
 
-def test_what_is_missing_above_the_tail_is_read_when_there_is_time(opened):
-    known = Knowledge(opened)
-    assert not context(known, LONG).whole
+def test_what_is_missing_above_the_tail_is_read_when_there_is_time(opened, monkeypatch):
+    known, fresh = Knowledge(opened), Knowledge(opened)
+    assert not context(known, LONG, deadline=in_time_for(300, monkeypatch)).whole
     while known.idle():
         pass
     found = context(known, LONG, deadline=PAST)
     assert found.whole
-    fresh = Knowledge(opened)
-    fresh.opened(snapshot_of(LONG)[0])
-    while fresh.idle():
-        pass
     assert_same(known, found, fresh, context(fresh, LONG))
+
+
+def test_what_is_missing_above_the_tail_is_read_when_nobody_waits(opened, monkeypatch):
+    known, fresh = Knowledge(opened), Knowledge(opened)
+    assert not context(known, LONG, deadline=in_time_for(300, monkeypatch)).whole
+    assert_same(known, context(known, LONG), fresh, context(fresh, LONG))
+    assert context(known, LONG).whole
+
+
+def test_a_first_line_that_is_longer_than_the_words_that_are_given_is_read_whole(opened):
+    """A completer gives the words of a few hundred tokens."""
+    known = Knowledge(opened)
+    snapshot, offset = snapshot_of("x = [" + "1, " * 400 + "|")
+    file = known.file(URI)
+    lexed = file.lex(snapshot.text[:offset] + "x")
+    at = max(place for place, token in enumerate(lexed.tokens) if token.text)
+    places = file.learn(lexed, at, snapshot.text, offset)
+    found = known.context(snapshot, places, list(words_of(lexed.tokens[at - 100 : at])))
+    assert words_recalled(found) == len(file.above()) > 800
 
 
 def test_what_was_opened_before_the_network_is_read_with_it(without, monkeypatch):

@@ -50,3 +50,21 @@ def test_an_environment_is_made(tmp_path):
     told = new_environment(Path(sys.executable), tmp_path / "env")
     assert told.returncode == 0, told.stderr
     assert (tmp_path / "env" / "bin" / "python").exists()
+
+
+def test_what_is_compared_can_be_chosen():
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("make is not installed")
+    told = subprocess.run(
+        [make, "--no-print-directory", "-n", "-C", str(ROOT), "compare", "SERVERS=codelm ty", "FILES=3"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout.splitlines()[-1].endswith("--files 3 codelm ty")
+
+
+def test_a_server_that_is_not_known_is_not_compared(tmp_path):
+    command = [sys.executable, str(ROOT / "tests/benchmarks/replay/compare.py"), "--codelm", "c", "--others", "o"]
+    told = subprocess.run([*command, "codelm", "pyre"], capture_output=True, text=True, check=False)
+    assert told.returncode == 2
+    assert "no such server: pyre; there are codelm, pyrefly" in told.stderr

@@ -11,14 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codelm.file_cache import FileModel
+from codelm.caches import caches_of, without_caches
 from codelm.file_words import FileWords
-from codelm.form_cache import FormModel
 from codelm.gate import CONTEXT, CONTEXT_SIGNALS, context_signals
-from codelm.mixture import Caches, Mixture, MixtureState, Trained, without_caches
+from codelm.mixture import Mixture, MixtureState, Trained
 from codelm.model import Ids, log_probs
 from codelm.neural.prefix import PrefixCache
-from codelm.neural_cache import NeuralCache
 from codelm.vocabulary import PAD, UNK
 from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, SIGNALS, WORKSPACE, Weights, unfitted
 from codelm.workspace_cache import WorkspaceCache
@@ -28,7 +26,7 @@ NEW = 8  # those of the session behind them
 SIZE = KNOWN + NEW
 NGRAM = models.ngram(3, KNOWN)
 TRAINED = Trained(KNOWN, NGRAM)
-FORMS = np.random.default_rng(1).integers(0, 7, 400).astype(np.int16)
+FORMS = np.random.default_rng(1).integers(0, 7, KNOWN + 6000).astype(np.int16)
 DELETED = 3  # of the last words of the session: they are in no cache
 few_examples = settings(max_examples=50)
 
@@ -49,17 +47,12 @@ def mixed(
     places = words.snapshot()
     workspace = WorkspaceCache([np.array(ids, np.int64) for ids in files])
     trained = trained.reading([f"new_{number}" for number in range(NEW)])
-    neural = None
+    vectors = None
     if trained.network is not None:
         prefix = PrefixCache(trained.network, most_vectors=recalled + 1)
         prefix.follow(np.array(above, np.int64))
-        neural = NeuralCache(places, prefix.state(len(above)).vectors[:-1], size)
-    caches = Caches(
-        FileModel(places, size, weights.caches[FILE]),
-        FormModel(places, size, weights.caches[FORM], FORMS),
-        workspace.model(size, weights.caches[WORKSPACE]),
-        neural,
-    )
+        vectors = prefix.state(len(above)).vectors[:-1]
+    caches = caches_of(places, workspace.model(size, weights.caches[WORKSPACE]), weights.caches, FORMS[:size], vectors)
     return Mixture(trained, caches, size, weights, FORMS[:size])
 
 
@@ -184,6 +177,20 @@ def test_proposals_for_many_rows_are_those_for_each(kind, data):
         else:  # words that are equally probable may change places, within the exactness of a network
             found, expected = (mixture.score(stepped, ids) for ids in (together[[row]], alone))
             np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+@each_kind
+def test_scores_may_be_changed_by_who_asked_for_them(kind):
+    trained, _ = KINDS[kind]
+    mixture = mixed([3, 4, 5, 3], [], [[3, 4]], unfitted(), trained.known + NEW, trained)
+    state = mixture.read(mixture.start(), np.array([3]))
+    best = mixture.propose(state, 5)
+    asked = best.copy()
+    best[:] = 1  # what was proposed, too
+    found = mixture.score(state, asked)
+    expected = found.copy()
+    found[:] = 0
+    np.testing.assert_array_equal(mixture.score(state, asked), expected)
 
 
 @each_kind

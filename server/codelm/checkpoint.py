@@ -19,10 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from codelm.caches import without_caches
 from codelm.errors import CheckpointError, UsageError, VocabularyError
 from codelm.folder import MANIFEST, replaced_folder
 from codelm.manifest import FORMAT, MIXTURE, NGRAM, field, read_manifest, write_manifest
-from codelm.mixture import Trained, without_caches
+from codelm.mixture import Trained
 from codelm.model import LanguageModel
 from codelm.neural.model import NeuralModel
 from codelm.neural.shape import Shape

@@ -12,22 +12,20 @@ from typing import Any
 
 from codelm import checkpoint
 from codelm.beam import never
+from codelm.caches import caches_of
 from codelm.checkpoint import CPU, Checkpoint, default_weights
 from codelm.completion import Snapshot
 from codelm.errors import CodelmError
-from codelm.file_cache import FileModel
 from codelm.file_words import FILLER, Places
-from codelm.form_cache import FormModel
 from codelm.learned import LearnedWorkspace, learned
-from codelm.mixture import Caches, Mixture, MixtureState, Trained
+from codelm.mixture import Mixture, MixtureState, Trained
 from codelm.model import Ids
 from codelm.neural.model import NeuralModel
 from codelm.neural.prefix import PrefixCache, Reading
-from codelm.neural_cache import NeuralCache
 from codelm.neural_workspace import NeuralWorkspace
 from codelm.open_file import OpenFile
 from codelm.session import SessionVocabulary
-from codelm.weights import FILE, FORM, NETWORK, WORKSPACE, Weights
+from codelm.weights import NETWORK, WORKSPACE, Weights
 from codelm.words import NEWLINE, STRUCTURE_WORDS
 from codelm.workspace import WorkspaceIndex
 from codelm.workspace_cache import WorkspaceCache, WorkspaceModel
@@ -214,16 +212,10 @@ class Knowledge:
         if read is None:
             trained = Trained(trained.known, trained.ngram)
         # The session's words are counted now: every word that a part may speak of has been learned.
-        size, forms = len(self.session), self.session.forms()
-        tables = self._weights.caches
-        caches = Caches(
-            FileModel(places, size, tables[FILE]),
-            FormModel(places, size, tables[FORM], forms),
-            others.words.over(size),
-            None if read is None else NeuralCache(places, read.vectors[:-1], size),
-            None if read is None or others.states is None else others.states.over(size),
-        )
-        mixture = Mixture(trained, caches, size, self._weights, forms)
+        forms = self.session.forms()
+        vectors, recalled = (None, None) if read is None else (read.vectors[:-1], others.states)
+        caches = caches_of(places, others.words, self._weights.caches, forms, vectors, recalled)
+        mixture = Mixture(trained, caches, len(forms), self._weights, forms)
         states = {} if read is None else {NETWORK: read.state}
         whole = self.checkpoint.shape is None if read is None else read.whole
         return Context(mixture, mixture.behind(states, ids[-_CONTEXT_WORDS:]), whole)
@@ -236,11 +228,10 @@ class Knowledge:
         None where it can't in time, and others can answer.
         """
         prefix.follow(ids)
-        missing = prefix.missing
         if deadline == math.inf:  # nobody waits
-            return prefix.state(max(missing, _LEAST_READ), cancelled)
+            return prefix.state(len(ids), cancelled)
         in_time = int(min(_AT_ONCE, max(0.0, deadline - time.monotonic()) * _A_SECOND))
-        if can_do_without and in_time < min(missing, _LEAST_READ):
+        if can_do_without and in_time < min(prefix.missing, _LEAST_READ):
             return None
         return prefix.state(max(in_time, _LEAST_READ), cancelled)
 

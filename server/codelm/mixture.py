@@ -20,18 +20,13 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from codelm.file_cache import FileModel
-from codelm.file_words import FileWords
-from codelm.form_cache import FormModel
 from codelm.gate import CONTEXT, LOOKED_AT, context_signals
 from codelm.model import Ids, LanguageModel, Scores
 from codelm.neural.model import NeuralModel
 from codelm.neural_cache import NeuralCache
 from codelm.neural_workspace import NeuralWorkspace
-from codelm.session import SessionVocabulary
-from codelm.vocabulary import PAD, UNK, Vocabulary
+from codelm.vocabulary import PAD, UNK
 from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, NEURAL_WORKSPACE, WORKSPACE, Weights
-from codelm.workspace_cache import WorkspaceCache
 
 S = TypeVar("S")
 Floats = NDArray[np.float64]
@@ -166,15 +161,19 @@ class Mixture:
 
     def score(self, state: MixtureState, ids: Ids) -> Scores:
         """Return the log probabilities of ids (B, C)."""
+        if not len(ids):
+            return np.zeros(ids.shape, np.float32)
         for ranked, scores in state.ranked:  # who asks for proposals asks for their scores next
             if np.array_equal(ids, ranked[:, : ids.shape[1]]):
-                return scores[:, : ids.shape[1]]
+                return scores[:, : ids.shape[1]].copy()
         with np.errstate(divide="ignore"):
             found: Scores = np.log(np.add.reduce(self.contributions(state, ids))).astype(np.float32)
         return found  # that of [PAD] alone is -inf
 
     def propose(self, state: MixtureState, k: int, allowed: Ids | None = None) -> Ids:
         """Return the K best next ids of each row, among those that a part proposes: (B, K), best first, -1 fills."""
+        if not len(state.last):
+            return np.zeros((0, k), np.int64)
         proposed = self.candidates(state, k, allowed)
         scores = self.score(state, proposed)
         scores[proposed < 0] = -np.inf
@@ -242,15 +241,3 @@ class Mixture:
     def _with_states(self, state: MixtureState) -> list[tuple[Any, Any]]:
         """Return the parts with their states, in their order."""
         return [(part, state.parts[name]) for name, part in self._parts.items()]
-
-
-def without_caches(trained: Trained, vocabulary: Vocabulary, weights: Weights) -> Mixture:
-    """Return trained models as one, with nothing learned in a session."""
-    session, places = SessionVocabulary(vocabulary), FileWords().snapshot()
-    size, tables = len(vocabulary), weights.caches
-    caches = Caches(
-        FileModel(places, size, tables[FILE]),
-        FormModel(places, size, tables[FORM], session.forms()),
-        WorkspaceCache(()).model(size, tables[WORKSPACE]),
-    )
-    return Mixture(trained, caches, size, weights, session.forms())

@@ -17,7 +17,7 @@ from codelm.words import DEDENT, INDENT, LONG_NUMBER, LONG_STRING, NEWLINE
 # The beam that makes them, and when such an item is worth a place in the list.
 _BEAMS, _LONGEST, _MOST = 4, 8, 2
 _SURE_ENOUGH = 0.25  # the least probability of all that follows the first token
-_LIKELY = 0.1  # that of the first token, among all that fit: an item that begins otherwise is no help
+_LIKELY = 0.05  # that of the first token, among all that fit: an item that begins otherwise is no help
 
 
 class Phrases:

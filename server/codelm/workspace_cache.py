@@ -220,6 +220,8 @@ class WorkspaceModel:
 
     def over(self, size: int) -> "WorkspaceModel":
         """Return the model over another number of ids."""
+        if size == self.size:
+            return self
         other = copy(self)
         other.size = size
         return other
@@ -242,7 +244,7 @@ class WorkspaceModel:
 
     def score(self, state: WorkspaceState, ids: Ids) -> Scores:
         """Return the log probabilities of ids (B, C)."""
-        if self.empty:
+        if self.empty or not len(ids):
             probabilities = np.where(ids == PAD, 0.0, 1 / (self.size - 1))
         else:
             rows = np.arange(len(ids)).repeat(ids.shape[1])
@@ -253,7 +255,7 @@ class WorkspaceModel:
     def propose(self, state: WorkspaceState, k: int, allowed: Ids | None = None) -> Ids:
         """Return the K best next ids of each row: (B, K), -1 where the workspace has no more."""
         best = np.full((len(state.contexts), k), -1, np.int64)
-        if self.empty:
+        if self.empty or not len(best):
             return best
         found = self._rows(state)
         rows, words = self._candidates(found, k, allowed)

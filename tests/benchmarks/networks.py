@@ -9,22 +9,21 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported: one thread for all
 
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from bare_network import Bare, copying
+from measuring import cpu, cpu_once, in_turn
 from training import SMALL, corpus, task
 
 from codelm import checkpoint
 from codelm.model import Ids
 from codelm.neural.modules import Network
-from codelm.neural.network import core_names, open_session
 from codelm.neural.prefix import PrefixCache
 from codelm_train.networks.export import save
 
@@ -34,52 +33,9 @@ SIDE_BY_SIDE = (1, 8, 16, 32)
 PIECE = 64  # words that are read at once
 
 
-def cpu(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """Return the median CPU seconds of one call."""
-    return in_turn([work], rounds)[0]
-
-
-def in_turn(works: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list[float]:
-    """Return the median CPU seconds of one call of each, made in turn: what disturbs the one disturbs the other."""
-    taken: list[list[float]] = [[] for _ in works]
-    for number in range(rounds + 3):
-        for work, seconds in zip(works, taken, strict=True):
-            began = time.process_time()
-            work()
-            if number > 2:
-                seconds.append(time.process_time() - began)
-    return [statistics.median(seconds) for seconds in taken]
-
-
 def line(name: str, seconds: float, reference: float, what: str) -> None:
     """Print one figure beside its reference."""
     print(f"{name:<50}{seconds * 1e3:>9.3f} ms{seconds / reference:>8.2f} x  {what}", flush=True)
-
-
-class Bare:
-    """The calls of ONNX Runtime alone, for states and words that are ready."""
-
-    def __init__(self, path: Path, model: Any):
-        self._model, self._names = model, core_names(model.shape)[0]
-        self._core, self._head = (open_session((path / name).read_bytes()) for name in ("core.onnx", "head.onnx"))
-
-    def step(self, state: Any, ids: Ids) -> Callable[[], object]:
-        """Return the call that reads ids (T, B)."""
-        vectors = self._model.read_vectors(ids.ravel()).reshape(*ids.shape, -1)
-        inputs = dict(zip(self._names, (vectors, *state.core), strict=True))
-        return lambda: self._core.run(None, inputs)
-
-    def said(self, state: Any) -> Callable[[], object]:
-        """Return the call that asks the head."""
-        inputs = {"projected": state.projected}
-        return lambda: self._head.run(["log_probs", "best_ids"], inputs)
-
-
-def copying(path: Path) -> Callable[[], object]:
-    """Return the call that copies as many bytes as core and head have, nearly all of them weights."""
-    source = np.zeros(sum((path / name).stat().st_size for name in ("core.onnx", "head.onnx")), np.uint8)
-    target = np.ones_like(source)
-    return lambda: np.copyto(target, source)
 
 
 def predicting(model: Any, bare: Bare, ids: Ids, copy: Callable[[], object]) -> None:
@@ -100,12 +56,12 @@ def predicting(model: Any, bare: Bare, ids: Ids, copy: Callable[[], object]) -> 
             step()
             said()
 
-        copied, reference, seconds = in_turn([copy, both, whole])
+        copied, reference, seconds = in_turn([copy, both, whole], ROUNDS)
         what = "row" if rows == 1 else "rows"
         line(f"a step of {rows} {what} and what the head says, bare", reference, copied, "copying the weights")
         line(f"words, a step of {rows} {what}, their best 60, scores", seconds, reference, "bare ONNX Runtime")
     model.propose(after := model.step(state, np.zeros(1, np.int64), ids[256:257]), 1)
-    popup = cpu(lambda: model.score(after, model.propose(after, 50, proposable)))
+    popup = cpu(lambda: model.score(after, model.propose(after, 50, proposable)), rounds=ROUNDS)
     line("the best 50 of 20,000 allowed words, when asked", popup, reference, "bare ONNX Runtime, 8 rows")
 
 
@@ -127,12 +83,10 @@ def reading(model: Any, bare: Bare, ids: Ids) -> None:
 def following(model: Any, bare: Bare, ids: Ids) -> None:
     """Print what a document of 40,000 words costs as it is edited."""
     words = np.resize(ids, 40_000)
-    step = cpu(bare.step(model.start(), words[:1, None]))
+    step = cpu(bare.step(model.start(), words[:1, None]), rounds=ROUNDS)
     cache = PrefixCache(model)
-    began = time.process_time()
-    cache.follow(words)
-    cache.state(512)
-    line("opening 40,000 words, their last 512 read", time.process_time() - began, step, "a bare step")
+    opening = cpu_once(lambda: (cache.follow(words), cache.state(512)))
+    line("opening 40,000 words, their last 512 read", opening, step, "a bare step")
     while cache.catch_up(4096):
         pass
 
@@ -144,7 +98,7 @@ def following(model: Any, bare: Bare, ids: Ids) -> None:
 
     for back in (0, 3):
         what = "a word more" if not back else f"an edit {back} words back"
-        line(f"{what} behind 40,000 words", cpu(partial(edit, back)), step, "a bare step")
+        line(f"{what} behind 40,000 words", cpu(partial(edit, back), rounds=ROUNDS), step, "a bare step")
 
 
 def main() -> None:
@@ -157,7 +111,7 @@ def main() -> None:
         save(path, Network(SMALL.shape(size)), vocabulary, what.tail_shares, name="random", stream="code", facts={})
         checkpoint.load(path)  # the first network pays for importing ONNX Runtime
         copy = copying(path)
-        line("opening", cpu(lambda: checkpoint.load(path), 5), cpu(copy), "copying the weights")
+        line("opening", cpu(lambda: checkpoint.load(path), rounds=5), cpu(copy, rounds=ROUNDS), "copying the weights")
         model: Any = checkpoint.load(path).model
         bare = Bare(path, model)
         ids = vocabulary.ids(lexicon[place] for place in split.ids[:4096].tolist())

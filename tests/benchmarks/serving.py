@@ -1,38 +1,44 @@
-"""What a key costs the real server's process, beside a bare pygls server that has a fixed answer to the same messages.
+"""What a key costs the real server's process, beside a bare pygls server that has fixed answers to the same messages.
 
-A function in the middle of a long file is typed again, a change and a completion for each key. All CPU that the
-process burns from the first key to the last is counted, whatever thread it is in. CPU time and memory are read from
-/proc, so this runs on Linux.
+A function in the middle of a long file is typed again, a change and a completion for each key, and ghost text too. All
+CPU that the process burns from the first key to the last is counted, whatever thread it is in: the server has loaded
+all by then, its network too. CPU time and memory are read from /proc, so this runs on Linux.
 
 ::
 
-    python tests/benchmarks/serving.py
+    python tests/benchmarks/serving.py [MODEL]
 """
 
+import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-KEYS, WARM, SETTLED = 150, 10, 4.0
+from texts import long_text, middle_of, stdlib
+
+KEYS, WARM = 150, 10
 STARTS = 3
 BETWEEN_KEYS = 0.02
+QUIET, PATIENCE = 2.0, 60.0  # seconds
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 CODELM = [str(Path(sys.executable).with_name("codelm-lsp")), "--stdio"]
 BARE = [sys.executable, str(Path(__file__).resolve()), "bare"]
+POPUP = "textDocument/completion", {"triggerKind": 1}
+GHOST_TEXT = "textDocument/inlineCompletion", {"triggerKind": 2}  # unasked
 
 
 class Process:
     """A language server's process with its messages."""
 
-    def __init__(self, command: list[str], folder: Path) -> None:
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
         began = time.perf_counter()
         environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
         self._process = subprocess.Popen(
@@ -56,13 +62,36 @@ class Process:
     def tell(self, method: str, params: Any) -> None:
         self._send({"jsonrpc": "2.0", "method": method, "params": params})
 
+    def maps(self, file: str) -> bool:
+        """Return whether the process has a file of such a name in its memory."""
+        return file in self._read("maps")
+
+    def until_quiet(self) -> None:
+        """Wait until the process has burnt nothing for some time."""
+        patience = time.monotonic() + PATIENCE
+        before = -1.0
+        while (now := self.cpu()) > before:
+            if time.monotonic() > patience:
+                raise TimeoutError(f"the server is busy still after {PATIENCE:.0f} s")
+            before = now
+            time.sleep(QUIET)
+
     def ask(self, method: str, params: Any) -> Any:
-        self._number += 1
-        self._send({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params})
-        while True:
+        """Return the answer to a request."""
+        return self.ask_at_once([(method, params)])[0]
+
+    def ask_at_once(self, requests: Sequence[tuple[str, Any]]) -> list[Any]:
+        """Return the answers to requests that are sent without waiting for one another."""
+        numbers = range(self._number + 1, self._number + 1 + len(requests))
+        self._number += len(requests)
+        for number, (method, params) in zip(numbers, requests, strict=True):
+            self._send({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+        answers: dict[int, Any] = {}
+        while len(answers) < len(requests):
             message = self._receive()
-            if message.get("id") == self._number and "method" not in message:
-                return message["result"]
+            if message.get("id") in numbers and "method" not in message:
+                answers[message["id"]] = message["result"]
+        return [answers[number] for number in numbers]
 
     def end(self) -> None:
         self.ask("shutdown", None)
@@ -87,9 +116,13 @@ class Process:
         return json.loads(self._process.stdout.read(size))
 
 
-def typed(process: Process, text: str) -> tuple[float, float]:
-    """Type a function in the middle of a text again; return the CPU seconds of a key, and the megabytes afterwards."""
-    middle = text.index("\n    def ", len(text) // 2) + 1
+def typed(process: Process, text: str, asked: Sequence[tuple[str, Any]], needed: str) -> tuple[float, float]:
+    """Type a function in the middle of a text again; return the CPU seconds of a key, and the megabytes afterwards.
+
+    ``asked``: the methods behind each key, and their contexts. ``needed``: a file that the process must have in its
+    memory by then; "" for none.
+    """
+    middle = middle_of(text)
     line = text.count("\n", 0, middle)
     keys = text[middle : middle + WARM + KEYS]
     uri = "file:///open.py"
@@ -98,7 +131,9 @@ def typed(process: Process, text: str) -> tuple[float, float]:
     column = 0
     for version, key in enumerate(keys, 1):
         if version == WARM + 1:
-            time.sleep(SETTLED)
+            process.until_quiet()
+            if needed and not process.maps(needed):
+                raise RuntimeError(f"the server has not opened {needed}")
             began = process.cpu()
         here = {"line": line, "character": column}
         change = {"range": {"start": here, "end": here}, "text": key}
@@ -106,56 +141,48 @@ def typed(process: Process, text: str) -> tuple[float, float]:
         process.tell("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
         line, column = (line + 1, 0) if key == "\n" else (line, column + 1)
         place = {"textDocument": {"uri": uri}, "position": {"line": line, "character": column}}
-        process.ask("textDocument/completion", place)
+        process.ask_at_once([(method, {**place, "context": context}) for method, context in asked])
         time.sleep(BETWEEN_KEYS)
     return (process.cpu() - began) / KEYS, process.resident()
-
-
-def long_text(characters: int = 0, lines: int = 0) -> str:
-    """Return the longest modules of the standard library, one behind the other, cut to a length."""
-    text = ""
-    for file in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"), key=lambda file: -file.stat().st_size):
-        if file.name not in ("turtle.py", "typing.py"):  # what is open is not also in the workspace
-            text += file.read_text(encoding="utf-8")
-        if len(text) > characters and text.count("\n") > lines:
-            break
-    return text[:characters] if characters else "".join(text.splitlines(keepends=True)[:lines])
 
 
 def make_workspace(folder: Path) -> None:
     """Copy some modules."""
     folder.joinpath("workspace").mkdir()
     for name in ("turtle.py", "typing.py", "asyncio/tasks.py", "email/message.py", "http/client.py"):
-        text = Path(sysconfig.get_path("stdlib"), name).read_text(encoding="utf-8")
+        text = (stdlib() / name).read_text(encoding="utf-8")
         folder.joinpath("workspace", Path(name).name).write_text(text, encoding="utf-8")
 
 
-def measured(command: list[str], text: str) -> tuple[float, float]:
+def measured(command: Sequence[str], text: str, asked: Sequence[tuple[str, Any]], needed: str) -> tuple[float, float]:
+    """Return the CPU seconds of a key of a server, and its megabytes then."""
     with tempfile.TemporaryDirectory() as temporary:
         make_workspace(Path(temporary))
         process = Process(command, Path(temporary))
-        found = typed(process, text)
+        found = typed(process, text, asked, needed)
         process.end()
     return found
 
 
-def started(command: list[str]) -> float:
-    """Return the median seconds from a process's start to its answer to ``initialize``."""
-    taken = []
+def started(commands: Sequence[Sequence[str]]) -> list[float]:
+    """Return the median seconds from the start of each server to its answer to ``initialize``; they start in turn."""
+    taken: list[list[float]] = [[] for _ in commands]
     for _ in range(STARTS):
-        with tempfile.TemporaryDirectory() as temporary:
-            process = Process(command, Path(temporary))
-            taken.append(process.initialized_after)
-            process.end()
-    return statistics.median(taken)
+        for command, seconds in zip(commands, taken, strict=True):
+            with tempfile.TemporaryDirectory() as temporary:
+                process = Process(command, Path(temporary))
+                seconds.append(process.initialized_after)
+                process.end()
+    return [statistics.median(seconds) for seconds in taken]
 
 
 def row(what: str, figure: str, ratio: float) -> None:
-    print(f"{what:<34}{figure:>16}{ratio:>9.2f} x  a bare pygls server", flush=True)
+    """Print a figure beside that of the bare server."""
+    print(f"{what:<52}{figure:>16}{ratio:>9.2f} x  a bare pygls server", flush=True)
 
 
 def bare() -> None:
-    """Serve a fixed list of 20 items."""
+    """Serve a fixed list of 20 items, and a fixed line."""
     from lsprotocol import types
     from pygls.lsp.server import LanguageServer
 
@@ -166,18 +193,40 @@ def bare() -> None:
         items = [types.CompletionItem(f"name_{number}", sort_text=f"{number:04}") for number in range(20)]
         return types.CompletionList(is_incomplete=True, items=items)
 
+    @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION)
+    def suggest(_: types.InlineCompletionParams) -> types.InlineCompletionList:
+        return types.InlineCompletionList([types.InlineCompletionItem("name = name_1")])
+
     server.start_io()
 
 
+def network_of(folder: Path) -> str:
+    """Return the file that is in memory while a model's network is open; "" for a model that has none."""
+    from codelm import checkpoint
+    from codelm.neural.files import WORDS
+
+    if checkpoint.load(folder, network=False).shape is None:
+        print(f"{folder} has no network: measured without")
+        return ""
+    return f"{folder}/{WORDS}"
+
+
 def main() -> None:
-    texts = {"100 kB": long_text(characters=100_000), "5,000 lines": long_text(lines=5_000)}
-    for name, text in texts.items():
-        cpu, resident = measured(CODELM, text)
-        cpu_of_bare, resident_of_bare = measured(BARE, text)
-        row(f"CPU of a key in {name}", f"{cpu * 1e3:.1f} ms", cpu / cpu_of_bare)
+    """Measure the model that the command names."""
+    from codelm.checkpoint import BUNDLED
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", type=Path, default=BUNDLED, help="a checkpoint's folder")
+    folder = parser.parse_args().model.resolve()
+    needed, codelm = network_of(folder), [*CODELM, "--model", str(folder)]
+    start, start_of_bare = started([codelm, BARE])
+    row("start to the answer to `initialize`", f"{start * 1e3:.0f} ms", start / start_of_bare)
+    for name, text in {"100 kB": long_text(characters=100_000), "5,000 lines": long_text(lines=5_000)}.items():
+        for what, asked in (("a popup", [POPUP]), ("a popup and ghost text", [POPUP, GHOST_TEXT])):
+            cpu, resident = measured(codelm, text, asked, needed)
+            cpu_of_bare, resident_of_bare = measured(BARE, text, asked, "")
+            row(f"CPU of a key with {what}, in {name}", f"{cpu * 1e3:.1f} ms", cpu / cpu_of_bare)
         row("  memory behind it", f"{resident:.0f} MB", resident / resident_of_bare)
-    start, start_of_bare = started(CODELM), started(BARE)
-    row("start to the first answer", f"{start * 1e3:.0f} ms", start / start_of_bare)
 
 
 if __name__ == "__main__":

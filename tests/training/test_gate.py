@@ -115,6 +115,21 @@ def test_without_the_network_the_others_share_well():
     assert likelihood(given, found) > np.log(0.05) / 2 + np.log(0.7) / 2
 
 
+@pytest.mark.parametrize("with_ngram", [True, False])
+def test_the_network_is_left_out_now_and_then_where_an_n_gram_model_can_answer(with_ngram, monkeypatch):
+    given, _ = by_turns(2000)
+    given.there[BASE][:] = with_ngram
+    left_out, gradients = [], fitting._gradients
+
+    def counting(weights, x, given, there):
+        left_out.append(1 - there[:, PARTS.index(NETWORK)].mean())
+        return gradients(weights, x, given, there)
+
+    monkeypatch.setattr(fitting, "_gradients", counting)
+    fit_gate(given)
+    assert np.mean(left_out) == pytest.approx(0.25 if with_ngram else 0, abs=0.02)
+
+
 def test_without_any_network_it_is_fitted_as_well():
     given, chosen = by_turns(4000, with_network=False)
     found = shares(fit_gate(given), given)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codelm.gate import CONTEXT, Gate
-from codelm.weights import NETWORK, NEURAL, NEURAL_WORKSPACE, SIGNALS
+from codelm.weights import BASE, NETWORK, NEURAL, NEURAL_WORKSPACE, SIGNALS
 from codelm_train.networks.schedule import rate
 
 Floats = NDArray[np.float64]
@@ -20,8 +20,8 @@ _RATE, _FLOOR, _WARM_UP = 1e-2, 0.02, 0.1  # the highest rate, the share of it t
 _DECAY = 1e-4  # of the weights, at each step, times the rate
 _MOMENTS, _TINY = (0.9, 0.999), 1e-8
 _LEAST = 1e-9  # a word that no part has foreseen teaches nothing
-# The gate also serves before the network has answered, and before it has read the workspace: so often, in fitting, are
-# these parts not there.
+# Beside an n-gram model the gate also serves before the network has answered, and before it has read the workspace: so
+# often, in fitting, these parts are not there.
 _WITHOUT = {(NETWORK, NEURAL, NEURAL_WORKSPACE): 0.25, (NEURAL_WORKSPACE,): 0.1}
 _NEVER = -1e30
 
@@ -54,6 +54,7 @@ def fit_gate(said: Said, *, seed: int = 0, epochs: int = EPOCHS, hidden: int = H
         rng.normal(0, 1 / np.sqrt(hidden), (hidden, len(parts))), np.zeros(len(parts)),
     ]  # fmt: skip
     moments = [(np.zeros_like(weight), np.zeros_like(weight)) for weight in weights]
+    base = parts.index(BASE)
     steps = max(1, epochs * len(given) // _BATCH)
     for step in range(1, steps + 1):
         rows = rng.integers(0, len(given), _BATCH)
@@ -61,7 +62,7 @@ def fit_gate(said: Said, *, seed: int = 0, epochs: int = EPOCHS, hidden: int = H
         for dropped_parts, share in _WITHOUT.items():
             without = [parts.index(name) for name in dropped_parts]
             if mask[:, without].any():
-                dropped = (rng.random(_BATCH) < share).nonzero()[0]
+                dropped = ((rng.random(_BATCH) < share) & mask[:, base]).nonzero()[0]
                 mask[dropped[:, None], without] = False
                 for name in dropped_parts:
                     x[dropped, spans[name]] = 0

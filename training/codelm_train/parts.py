@@ -15,20 +15,22 @@ from codelm.errors import CorpusError
 from codelm.gate import CONTEXT
 from codelm.mixture import Mixture, MixtureState
 from codelm.vocabulary import PAD, UNK
-from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, SIGNALS, WORKSPACE
+from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, NEURAL_WORKSPACE, SIGNALS, WORKSPACE
 from codelm_train.corpus import Split
 from codelm_train.evaluate import kind_of
 from codelm_train.gate import Said, fit_gate, shares
 from codelm_train.progress import Progress, silent
 from codelm_train.replay import OTHERS, moments, projects
 
+_WORDS = (BASE, FILE, FORM, WORKSPACE)
 STEPS: Sequence[tuple[str, tuple[str, ...], bool]] = (
     ("n-gram model", (BASE,), False),
     ("+ open file", (BASE, FILE, FORM), False),
-    ("+ project", (BASE, FILE, FORM, WORKSPACE), False),
-    ("+ network", (BASE, FILE, FORM, WORKSPACE, NETWORK), False),
-    ("+ learned weights", (BASE, FILE, FORM, WORKSPACE, NETWORK), True),
-    ("+ neural cache", (BASE, FILE, FORM, WORKSPACE, NETWORK, NEURAL), True),
+    ("+ project", _WORDS, False),
+    ("+ network", (*_WORDS, NETWORK), False),
+    ("+ learned weights", (*_WORDS, NETWORK), True),
+    ("+ neural cache, file", (*_WORDS, NETWORK, NEURAL), True),
+    ("+ neural cache, project", (*_WORDS, NETWORK, NEURAL, NEURAL_WORKSPACE), True),
 )
 """What a step is called, the parts of its mixture, and whether their weights depend on the context."""
 _EACH = 24  # words that each part proposes

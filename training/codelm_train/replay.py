@@ -11,19 +11,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from codelm.file_cache import FileModel
+from codelm.caches import caches_of
 from codelm.file_words import FileWords
-from codelm.form_cache import FormModel
-from codelm.mixture import Caches, Mixture, MixtureState, Trained
+from codelm.mixture import Mixture, MixtureState, Trained
 from codelm.model import Ids
 from codelm.neural.prefix import PrefixCache
 from codelm.neural.reduction import Reduction
 from codelm.neural.remembering import FileStates, remembered
-from codelm.neural_cache import NeuralCache
 from codelm.neural_workspace import NeuralWorkspace, StatesIndex
 from codelm.session import SessionVocabulary
 from codelm.vocabulary import EOS, Vocabulary
-from codelm.weights import FILE, FORM, NETWORK, WORKSPACE, Weights
+from codelm.weights import NETWORK, WORKSPACE, Weights
 from codelm.workspace_cache import WorkspaceCache, WorkspaceModel
 from codelm_train.corpus import Split
 
@@ -99,19 +97,12 @@ def moments(
             above.learn(ids[read:number])
             read = number
             places = above.snapshot()
-            read_already, neural = {}, None
+            read_already, vectors = {}, None
             if prefix is not None:
                 prefix.follow(ids[:number])
                 found = prefix.state(at_once=number)
-                read_already = {NETWORK: found.state}
-                neural = NeuralCache(places, found.vectors[:-1], project.size)
-            caches = Caches(
-                FileModel(places, project.size, weights.caches[FILE]),
-                FormModel(places, project.size, weights.caches[FORM], project.forms),
-                others,
-                neural,
-                recalled,
-            )
+                read_already, vectors = {NETWORK: found.state}, found.vectors[:-1]
+            caches = caches_of(places, others, weights.caches, project.forms, vectors, recalled)
             mixture = Mixture(trained, caches, project.size, weights, project.forms)
             word = int(ids[number]) if number < len(ids) else EOS
             yield Moment(begin + number, word, mixture, mixture.behind(read_already, ids[:number]))

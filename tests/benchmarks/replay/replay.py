@@ -249,7 +249,7 @@ async def replay(options):
     }
 
 
-def parse_arguments():
+def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--name", required=True, help="what the report calls the server")
     parser.add_argument("--corpus", type=Path, default=HOME / "devset")
@@ -282,18 +282,18 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--log", help="file for the server's standard error")
     parser.add_argument("command", nargs="+", help="the server's command line, after --")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main():
-    options = parse_arguments()
+def recorded(options):
+    """Replay, write the result to its file, and return it."""
     result = asyncio.run(replay(options))
     out = options.out or HOME / "results" / f"{options.name}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     result["summary"] = report.summarize_run(result)
     out.write_text(json.dumps(result, indent=1) + "\n")
-    print(report.tables([result]))
+    return result
 
 
 if __name__ == "__main__":
-    main()
+    print(report.tables([recorded(parse_arguments())]))
