@@ -100,6 +100,7 @@ class Learner:
         """Give what is learned to another completer."""
         self._completer = completer
         completer.importable = self._importable
+        self._recalling.look_again()
         self._publish()
 
     def recall(self) -> None:
