@@ -33,7 +33,7 @@ from codelm_train.corpus import Sequences, Split
 from codelm_train.mix import Samples, fit, fit_experts, fit_weights, gather, log_likelihood
 
 SEEDS = st.integers(0, 2**32 - 1)
-MODELS = (BASE, NETWORK, NEURAL)
+MODELS = (BASE, NETWORK, NEURAL, NEURAL_WORKSPACE)
 
 
 def assert_possible(caches: dict[str, Floats]) -> None:
