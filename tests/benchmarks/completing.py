@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 from bare_network import Bare, copying
 from measuring import Row, Work, chosen_model, cpu, cpu_once, heads, in_turn, row, spread
-from texts import long_text, middle_of, stdlib
+from texts import long_text, stdlib
+from typed_again import URI, Typing
 
 from codelm import beam
 from codelm.checkpoint import Checkpoint
 from codelm.completer import Completer
 from codelm.completion import Snapshot
 from codelm.knowledge import Knowledge
-from codelm.lexer import Kind, lex
+from codelm.lexer import lex
 from codelm.mixture import Mixture, MixtureState
 from codelm.neural.model import NeuralModel
 from codelm.neural.remembering import SIDE_BY_SIDE
@@ -34,8 +35,7 @@ from codelm.words import words_of
 from codelm.workspace import WorkspaceIndex, updated
 from codelm.workspace_files import Found
 
-URI = "file:///open.py"
-KEYS, CONTEXTS, LINES = 60, 30, 60
+KEYS, CONTEXTS = 60, 30
 ROWS, BEST = 8, 8  # of a beam's step
 LISTED, SUGGESTED, LEAST = 20, 3, 0.2  # as the settings have it
 PIECE = 64  # words that are read at once
@@ -77,36 +77,6 @@ def references(opened: Checkpoint) -> References:
         Reference(f"bare ONNX Runtime, {ROWS} rows", bare.step_and_said(ROWS)),
         copying(opened.folder),
     )
-
-
-@dataclass(frozen=True)
-class Typing:
-    """A text in which everything between two places is typed again."""
-
-    above: str
-    typed: str
-    below: str
-
-    @classmethod
-    def in_middle_of(cls, text: str) -> "Typing":
-        """Return the typing of some lines in the middle of a text."""
-        begin = middle_of(text)
-        end = begin
-        for _ in range(LINES):
-            end = text.index("\n", end) + 1
-        return cls(text[:begin], text[begin:end], text[end:])
-
-    def snapshot(self, count: int) -> Snapshot:
-        """Return the document when so many characters were typed."""
-        return Snapshot(URI, count, self.above + self.typed[:count] + "\n" + self.below)
-
-    def offset(self, count: int) -> int:
-        """Return the cursor's offset then."""
-        return len(self.above) + count
-
-    def names(self) -> list[int]:
-        """Return how much was typed when each name begins."""
-        return [token.start for token in lex(self.typed) if token.kind is Kind.NAME]
 
 
 def section(row: Row, opened: Checkpoint) -> None:
