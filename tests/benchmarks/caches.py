@@ -16,6 +16,7 @@ from measuring import Row, chosen_model, cpu, cpu_once, heads, row
 from texts import stdlib
 
 from codelm import beam
+from codelm.caches import caches_of
 from codelm.checkpoint import Checkpoint, default_weights
 from codelm.file_words import FileWords, Places
 from codelm.mixture import Mixture, MixtureState, Trained
