@@ -55,7 +55,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path, name, device, kind):
 
 
 def test_a_network_is_no_ngram_model(saved):
-    with pytest.raises(UsageError, match="small is no n-gram model"):
+    with pytest.raises(UsageError, match="small has no n-gram model"):
         _ = load(saved).ngram
 
 

@@ -13,31 +13,33 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bare_network import Bare, copying
-from caches import learned_files
 from measuring import Row, Work, chosen_model, cpu, cpu_once, heads, in_turn, row, spread
-from texts import long_text, middle_of
+from texts import long_text, stdlib
+from typed_again import URI, Typing
 
 from codelm import beam
 from codelm.checkpoint import Checkpoint
 from codelm.completer import Completer
 from codelm.completion import Snapshot
 from codelm.knowledge import Knowledge
-from codelm.learned import LearnedWorkspace
-from codelm.lexer import Kind, lex
+from codelm.lexer import lex
 from codelm.mixture import Mixture, MixtureState
 from codelm.neural.model import NeuralModel
+from codelm.neural.remembering import SIDE_BY_SIDE
 from codelm.words import words_of
-from codelm.workspace_cache import WorkspaceCache
+from codelm.workspace import WorkspaceIndex, updated
+from codelm.workspace_files import Found
 
-URI = "file:///open.py"
-KEYS, CONTEXTS, LINES = 60, 30, 60
+KEYS, CONTEXTS = 60, 30
 ROWS, BEST = 8, 8  # of a beam's step
 LISTED, SUGGESTED, LEAST = 20, 3, 0.2  # as the settings have it
 PIECE = 64  # words that are read at once
+WORKSPACE = 5_000_000  # bytes
 CONTEXT_TOKENS = 512
 DEADLINE = 0.15
 
@@ -77,42 +79,11 @@ def references(opened: Checkpoint) -> References:
     )
 
 
-@dataclass(frozen=True)
-class Typing:
-    """A text in which everything between two places is typed again."""
-
-    above: str
-    typed: str
-    below: str
-
-    @classmethod
-    def in_middle_of(cls, text: str) -> "Typing":
-        """Return the typing of some lines in the middle of a text."""
-        begin = middle_of(text)
-        end = begin
-        for _ in range(LINES):
-            end = text.index("\n", end) + 1
-        return cls(text[:begin], text[begin:end], text[end:])
-
-    def snapshot(self, count: int) -> Snapshot:
-        """Return the document when so many characters were typed."""
-        return Snapshot(URI, count, self.above + self.typed[:count] + "\n" + self.below)
-
-    def offset(self, count: int) -> int:
-        """Return the cursor's offset then."""
-        return len(self.above) + count
-
-    def names(self) -> list[int]:
-        """Return how much was typed when each name begins."""
-        return [token.start for token in lex(self.typed) if token.kind is Kind.NAME]
-
-
 def section(row: Row, opened: Checkpoint) -> None:
     """Measure steps, popups, lines, and keys in a long file."""
     against = references(opened)
     completer = Completer(opened)
-    session = completer.knowledge.session
-    completer.workspace = LearnedWorkspace(session, WorkspaceCache(learned_files(session)), {})
+    learn_workspace(row, opened, completer)
     typing = Typing.in_middle_of(long_text(characters=100_000))
     completer.complete(typing.snapshot(0), typing.offset(0), limit=LISTED)
     steps(row, opened, completer.knowledge, typing, against)
@@ -120,6 +91,33 @@ def section(row: Row, opened: Checkpoint) -> None:
     popups(row, completer, typing, against)
     lines(row, completer, typing, against)
     long_file(row, opened, against)
+
+
+def learn_workspace(row: Row, opened: Checkpoint, completer: Completer) -> None:
+    """Have the workspace learned, and read where the network's states in it are kept; measure that."""
+    files = [Found(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in workspace_files()]
+    index, states = updated(WorkspaceIndex(), files), None
+    if completer.states_key:
+        update = completer.states_update(index, None)
+        taken = cpu_once(lambda: [None for _ in update.steps()])
+        states, network = update.states(), opened.trained.network
+        start = network.picked(network.start(), np.zeros(SIDE_BY_SIDE, np.int64))
+        ids = np.random.default_rng(0).integers(3, 1000, (PIECE, SIDE_BY_SIDE))
+        reference = cpu(Bare(opened.folder, network).step(start, ids)) / ids.size
+        each = taken / len(states)
+        row("reading the workspace with the network", f"{each * 1e6:.1f} µs/word", each / reference,
+            f"bare ONNX Runtime, {SIDE_BY_SIDE} side by side")  # fmt: skip
+    completer.workspace = completer.learned(index, states)
+
+
+def workspace_files() -> list[Path]:
+    """Return files of the standard library's packages, of about a million words."""
+    found, size = [], 0
+    for path in sorted(stdlib().glob("[a-z]*/*.py")):
+        if size < WORKSPACE and "site-packages" not in path.parts:
+            found.append(path)
+            size += path.stat().st_size
+    return found
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------

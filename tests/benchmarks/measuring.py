@@ -27,8 +27,13 @@ def cpu_once(work: Work) -> float:
 
 def cpu(work: Work, repeats: int = 1, rounds: int = ROUNDS) -> float:
     """Return the median CPU seconds of one call."""
+
+    def again() -> None:
+        for _ in range(repeats):
+            work()
+
     work()
-    return statistics.median(cpu_once(lambda: [work() for _ in range(repeats)]) / repeats for _ in range(rounds))
+    return statistics.median(cpu_once(again) for _ in range(rounds)) / repeats
 
 
 def in_turn(works: Sequence[Work], rounds: int = ROUNDS) -> list[float]:

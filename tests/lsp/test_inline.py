@@ -92,7 +92,7 @@ async def test_ghost_text_is_offered_and_answers_with_a_range(start):
     assert first == {"insertText": "wo_LINE", "range": span(3, 5)}
     given = editor.given([second])
     assert (given["text"], given["offset"], given["version"]) == ("🐍 wo", 4, 1)
-    assert (given["limit"], given["milliseconds"], given["least"], given["selected"]) == (3, 300, 0.3, None)
+    assert (given["limit"], given["milliseconds"], given["least"], given["selected"]) == (3, 300, 0.2, None)
     assert await editor.end() == 0
 
 

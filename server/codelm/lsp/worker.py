@@ -70,6 +70,7 @@ class Worker:
         self._asked = asyncio.Event()
         self._opener = ThreadPoolExecutor(max_workers=1, thread_name_prefix="codelm-network")
         self._network: tuple[Completing, str] | None = None  # whose was last asked for, and on which device
+        self._stopped = False
 
     # --- loading ------------------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ class Worker:
         Raises what opening raises. While a model is being loaded there is nothing to open: its turn comes then.
         """
         completer = self._loaded()
-        if completer is None or self._network == (completer, device):
+        if completer is None or self._stopped or self._network == (completer, device):
             return ""
         wanted = self._network = completer, device
         problem = await asyncio.get_running_loop().run_in_executor(self._opener, self._open_if_wanted, wanted)
@@ -269,6 +270,7 @@ class Worker:
 
     def stop(self) -> None:
         """End all work and begin no more. A model that is being loaded is not waited for."""
+        self._stopped = True
         for job in self._jobs.values():
             job.stop.set()
         if self._loading is not None:
