@@ -29,6 +29,7 @@ class FileWords:
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}  # id → the word's number among the distinct words of the file
         self._words: Ids = np.zeros(0, np.int64)
+        self._order: Ids = np.zeros(0, np.int64)  # the numbers of the words, sorted by their ids
         self._above: Numbers = np.zeros(0, np.int32)
         self._below: Numbers = np.zeros(0, np.int32)
 
@@ -58,14 +59,16 @@ class FileWords:
         above = self._above[-MOST_WORDS:]
         before[-1] = START if len(above) == len(self._above) else NOTHING
         return Places(
-            np.concatenate([before, above, gap, self._below]), FILLER + 1 + len(above), self._words, self._numbers
-        )
+            np.concatenate([before, above, gap, self._below]), FILLER + 1 + len(above), self._words, self._numbers,
+            self._order,
+        )  # fmt: skip
 
     def _numbered(self, ids: Ids) -> Numbers:
         words, numbers, known = ids.tolist(), self._numbers, len(self._words)
         found = np.fromiter((numbers.setdefault(word, len(numbers)) for word in words), np.int32, len(words))
         if len(numbers) > known:
             self._words = np.fromiter(numbers, np.int64, len(numbers))
+            self._order = self._words.argsort(kind="stable")
         return found
 
 
@@ -75,21 +78,34 @@ class Places:
 
     ``sequence``: fillers and ``START``, the numbers of the words above the cursor, ``GAP``, those of the words below.
     ``gap``: where the cursor is in it. ``words`` (U,): the ids of the distinct words, by number. ``numbers``: the
-    number of each id; it may know more words than there are here.
+    number of each id; it may know more words than there are here. ``order`` (U,): the numbers, sorted by the ids.
     """
 
     sequence: Numbers
     gap: int
     words: Ids
     numbers: dict[int, int]
+    order: Ids
 
     @property
     def empty(self) -> bool:
         """Whether there is no word at all."""
         return len(self.sequence) == FILLER + 2
 
+    def numbers_of_all(self, ids: Ids) -> Ids:
+        """Return the numbers of many words, in any shape; ``UNSEEN`` for one that the file lacks."""
+        if not len(self.order):
+            return np.full(ids.shape, UNSEEN)
+        numbers = self.order.take(self._by_id.searchsorted(ids), mode="clip")
+        found: Ids = np.where(self.words[numbers] == ids, numbers, UNSEEN)
+        return found
+
+    @cached_property
+    def _by_id(self) -> Ids:
+        return self.words[self.order]
+
     def numbers_of(self, ids: list[int]) -> list[int]:
-        """Return the numbers of words; ``UNSEEN`` for one that the file lacks."""
+        """Return the numbers of a few words; ``UNSEEN`` for one that the file lacks."""
         numbers, known = self.numbers, len(self.words)
         found = [numbers.get(word, UNSEEN) for word in ids]
         return [number if number < known else UNSEEN for number in found]

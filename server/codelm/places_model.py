@@ -72,7 +72,7 @@ class MassesModel(ABC):
         if self.empty:
             probabilities = np.where(ids == PAD, 0.0, 1 / (self.size - 1))
         else:
-            numbers = np.array(self.places.numbers_of(ids.ravel().tolist()), np.int64).reshape(ids.shape)
+            numbers = self.places.numbers_of_all(ids)
             masses = self._masses(state)
             probabilities = masses[np.arange(len(ids))[:, None], np.maximum(numbers, 0)]
             probabilities[numbers < 0] = 0.0
@@ -87,7 +87,7 @@ class MassesModel(ABC):
         words, masses, kept = self.places.words, self._masses(state), k
         if allowed is not None:
             if len(allowed) <= _FEW_ALLOWED:
-                numbers = np.array(self.places.numbers_of(allowed.tolist()), np.int64)
+                numbers = self.places.numbers_of_all(allowed)
                 numbers = numbers[numbers >= 0]
                 words, masses, allowed = words[numbers], masses[:, numbers], None
             else:

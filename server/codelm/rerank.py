@@ -130,7 +130,7 @@ def _uses(places: Places, ids: Ids, known: int) -> Floats:
     """Return where each word stood last above the cursor, how often it stands in the file, and whether no trained model
     knows it: (K, USES).
     """
-    numbers = np.array(places.numbers_of(ids.tolist()), np.int64)
+    numbers = places.numbers_of_all(ids)
     above = places.sequence[: places.gap]
     last = np.full(len(places.words), -_FAR, np.int64)
     is_word = above >= 0
