@@ -3,8 +3,10 @@
 import models
 import pytest
 
+from codelm.beam import Next
 from codelm.lexer import lex
-from codelm.possible import is_python
+from codelm.possible import following, is_python
+from codelm.surroundings import surroundings
 from codelm.words import DEDENT, INDENT, NEWLINE, words, words_of
 
 
@@ -83,3 +85,10 @@ def test_half_a_statement_cannot(line):
 
 def test_of_too_much_or_of_odd_characters_nobody_knows():
     assert is_python(["(", "\ud800", ")"])
+
+
+def test_two_signs_that_would_be_written_as_one_don_t_follow_each_other():
+    around = surroundings(lex("f(a"), 3, "f(a", 3, 0)
+    assert around is not None
+    assert following(around, ["="], "=") is Next.CANNOT
+    assert following(around, ["="], "x") is Next.GOES_ON

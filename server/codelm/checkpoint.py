@@ -29,6 +29,7 @@ from codelm.neural.model import NeuralModel
 from codelm.neural.shape import Shape
 from codelm.ngram import NGram
 from codelm.ngram_files import open_ngram, save_ngram
+from codelm.rerank import Reranker
 from codelm.vocabulary import Vocabulary
 from codelm.weights import Weights, unfitted
 
@@ -58,6 +59,8 @@ class Checkpoint:
     """The weights with which the models are mixed with others; None where they were not mixed."""
     shape: Shape | None = None
     """What its network is made of; None where it has none."""
+    reranker: Reranker | None = None
+    """What ranks the best candidates of its mixture once more."""
 
     @property
     def kind(self) -> str:
@@ -136,7 +139,7 @@ def joined(models: Sequence[Checkpoint]) -> Checkpoint:
 
 
 def save_mixed(
-    folder: Path, models: Sequence[Checkpoint], weights: Weights, *,
+    folder: Path, models: Sequence[Checkpoint], weights: Weights, reranker: Reranker | None = None, *,
     name: str = "", facts: Mapping[str, Any] | None = None, card: str = "", torch: bool = False,
 ) -> None:  # fmt: skip
     """Write checkpoints, ``joined`` as one, with the weights with which they are mixed. Raises StorageError.
@@ -159,6 +162,7 @@ def save_mixed(
             "vocabulary": stated(whole.vocabulary),
             **parts,
             "mixture": weights.as_json(),
+            **({} if reranker is None else {"reranker": reranker.as_json()}),
             **(whole.facts if facts is None else facts),
         })  # fmt: skip
 
@@ -203,12 +207,13 @@ def load(folder: Path, device: str = CPU, *, network: bool = True) -> Checkpoint
     if kind in (NGRAM, MIXTURE):
         ngram = open_ngram(folder, field(folder, manifest, "ngram", dict), len(vocabulary))
     shape = None if kind == NGRAM else _shape(folder, manifest, len(vocabulary))
-    known = ("format", "version", "kind", "name", "stream", "vocabulary", "ngram", "network", "mixture")
+    known = ("format", "version", "kind", "name", "stream", "vocabulary", "ngram", "network", "mixture", "reranker")
     facts = {key: value for key, value in manifest.items() if key not in known}
     if shape is not None and weights is not None and weights.states is not None and weights.states.width != shape.width:
         raise CheckpointError(f"{folder / MANIFEST}: 'mixture': 'states' are not those of the network")
     trained = Trained(len(vocabulary), ngram)
-    found = Checkpoint(folder, name, stream, vocabulary, trained, facts, weights, shape)
+    reranker = _reranker(folder, manifest)
+    found = Checkpoint(folder, name, stream, vocabulary, trained, facts, weights, shape, reranker)
     return with_network(found, device) if shape is not None and (network or ngram is None) else found
 
 
@@ -273,6 +278,15 @@ def _weights(folder: Path, manifest: Mapping[str, Any]) -> Weights | None:
         return Weights.from_json(field(folder, manifest, "mixture", dict))
     except ValueError as error:
         raise CheckpointError(f"{folder / MANIFEST}: 'mixture': {error}") from error
+
+
+def _reranker(folder: Path, manifest: Mapping[str, Any]) -> Reranker | None:
+    if "reranker" not in manifest:
+        return None
+    try:
+        return Reranker.from_json(manifest["reranker"])
+    except ValueError as error:
+        raise CheckpointError(f"{folder / MANIFEST}: {error}") from error
 
 
 def _vocabulary(folder: Path, said: Mapping[str, Any]) -> Vocabulary:

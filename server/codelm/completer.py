@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codelm import beam, grammar, suggest
+from codelm import grammar, rerank, suggest
 from codelm.beam import never
 from codelm.buffer import scan
 from codelm.candidates import Candidates, Finder
@@ -233,7 +233,7 @@ class Completer:
             ids = self._session.ids([cursor.typed])
             return Beginnings(np.where(ids < mixture.size, ids, UNK), np.zeros(1, np.float32), (cursor.typed,))
         if not cursor.typed and named is None:
-            ids, scores = beam.best_next(mixture, state, _MOST_BEGINNINGS)
+            ids, scores = rerank.best_next(mixture, state, _MOST_BEGINNINGS, None, request.context.reranker)
             return suggest.untyped(ids, scores, around, word)
         ids, scores, _ = self._names.best(request, _MOST_BEGINNINGS, named)
         texts = tuple(map(word, ids.tolist()))

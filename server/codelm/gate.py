@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codelm.numbers import table_of
 from codelm.words import COMMON_FORMS
 
 Floats = NDArray[np.float64]
@@ -100,7 +101,7 @@ class Gate:
         )
         outputs = _tables(raw, "outputs", dict.fromkeys(signals, (hidden,)))
         shares = {name: float(value) for name, value in _tables(raw, "shares", dict.fromkeys(signals, ())).items()}
-        return cls(inputs, _numbers(raw["bias"], (hidden,), "gate.bias"), outputs, shares)
+        return cls(inputs, table_of(raw["bias"], (hidden,), "gate.bias"), outputs, shares)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -126,14 +127,4 @@ def _tables(raw: Mapping[str, Any], name: str, shapes: Mapping[str, tuple[int, .
     said = raw.get(name)
     if not isinstance(said, Mapping) or said.keys() != shapes.keys():
         raise ValueError(f"'gate.{name}' is not of the parts {', '.join(shapes)}")
-    return {part: _numbers(said[part], shape, f"gate.{name}.{part}") for part, shape in shapes.items()}
-
-
-def _numbers(raw: Any, shape: tuple[int, ...], name: str) -> Floats:
-    try:
-        found = np.array(raw, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"'{name}' is no table of numbers") from None
-    if found.shape != shape or not np.isfinite(found).all():
-        raise ValueError(f"'{name}' is no table of {' x '.join(map(str, shape)) or 'one'} numbers")
-    return found
+    return {part: table_of(said[part], shape, f"gate.{name}.{part}") for part, shape in shapes.items()}

@@ -24,6 +24,7 @@ from codelm.neural.model import NeuralModel
 from codelm.neural.prefix import PrefixCache, Reading
 from codelm.neural_workspace import NeuralWorkspace
 from codelm.open_file import OpenFile
+from codelm.rerank import Reranker
 from codelm.session import SessionVocabulary
 from codelm.weights import NETWORK, WORKSPACE, Weights
 from codelm.words import NEWLINE, STRUCTURE_WORDS
@@ -47,7 +48,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Context:
-    """The models as they are now, and their state behind the words before a cursor.
+    """The models as they are now, and their state behind the words before a cursor; what ranks their best words again.
 
     ``whole``: whether nothing is missing that time would bring: the network, if there is one, with all of the document.
     """
@@ -55,6 +56,7 @@ class Context:
     mixture: Mixture
     state: MixtureState
     whole: bool
+    reranker: Reranker | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -218,7 +220,7 @@ class Knowledge:
         mixture = Mixture(trained, caches, len(forms), self._weights, forms)
         states = {} if read is None else {NETWORK: read.state}
         whole = self.checkpoint.shape is None if read is None else read.whole
-        return Context(mixture, mixture.behind(states, ids[-_CONTEXT_WORDS:]), whole)
+        return Context(mixture, mixture.behind(states, ids[-_CONTEXT_WORDS:]), whole, self.checkpoint.reranker)
 
     def _read(
         self, prefix: PrefixCache[Any], ids: Ids, deadline: float, cancelled: Callable[[], bool], can_do_without: bool

@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from codelm.file_words import Places
 from codelm.gate import CONTEXT, LOOKED_AT, context_signals
 from codelm.model import Ids, LanguageModel, Scores
 from codelm.neural.model import NeuralModel
@@ -68,6 +69,15 @@ class CountingCache(Cache[S], Protocol[S]):
         ...
 
 
+class FileCache(CountingCache[S], Protocol[S]):
+    """A cache of the open file."""
+
+    @property
+    def places(self) -> Places:
+        """The words of the file."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Trained:
     """The models that were trained, over the same ``known`` ids: at least one of them is there."""
@@ -87,7 +97,7 @@ class Caches:
     that have ``states``.
     """
 
-    file: CountingCache[Any]
+    file: FileCache[Any]
     form: Cache[Any]
     workspace: CountingCache[Any]
     neural: NeuralCache | None = None
@@ -110,7 +120,7 @@ class Mixture:
     def __init__(self, trained: Trained, caches: Caches, size: int, weights: Weights, forms: NDArray[np.int16]):
         """Take the parts, all over ``size`` ids but for the trained ones, and the ``forms`` (size,) of all ids."""
         self.trained, self.known, self.size, self.caches = trained, trained.known, size, caches
-        self._forms = forms
+        self.forms = forms
         models = {BASE: trained.ngram, NETWORK: trained.network}
         learned = {FILE: caches.file, FORM: caches.form, WORKSPACE: caches.workspace}
         self._models: dict[str, Part[Any]] = {name: model for name, model in models.items() if model is not None}
@@ -229,7 +239,7 @@ class Mixture:
     def signals(self, state: MixtureState) -> dict[str, Floats]:
         """Return what the gate is asked with: the signals of the context, and of each part, by their names."""
         parts = zip(self.parts, self._with_states(state), strict=True)
-        return {CONTEXT: context_signals(self._forms[state.last])} | {n: part.signals(own) for n, (part, own) in parts}
+        return {CONTEXT: context_signals(self.forms[state.last])} | {n: part.signals(own) for n, (part, own) in parts}
 
     def _state(self, parts: dict[str, Any], last: Ids) -> MixtureState:
         if self._neural:

@@ -11,7 +11,7 @@ from keyword import iskeyword
 
 import numpy as np
 
-from codelm import beam, grammar
+from codelm import grammar, rerank
 from codelm.candidates import Candidates
 from codelm.completion import Completion, CompletionKind, Source
 from codelm.grammar import Expected
@@ -58,7 +58,7 @@ class Names:
             if cursor.typed:
                 fitting = request.session.beginning_with(cursor.typed)
                 allowed = fitting[among(fitting, allowed)]
-            best, scores = beam.best_next(mixture, state, limit, allowed)
+            best, scores = rerank.best_next(mixture, state, limit, allowed, request.context.reranker)
             complete = len(allowed) <= limit
             if named is not None:
                 fitting, fitting_scores = self._fitting(named, request)

@@ -36,7 +36,8 @@ def following(around: Surroundings, words: Sequence[str], word: str) -> Next:
     left = len(around.open) - closed
     if word == NEWLINE:
         return Next.CANNOT if own or left > 0 or around.rest or not _is_line(around, words) else Next.ENDS
-    if word in (INDENT, DEDENT) or _repeats(words, word):
+    last = [*around.line[-1:], *words][-1:]
+    if word in (INDENT, DEDENT) or _repeats(words, word) or [word] == last == ["="]:  # which would be written "=="
         return Next.CANNOT
     if own:
         return Next.GOES_ON if CLOSES.get(word, own[-1]) == own[-1] else Next.CANNOT

@@ -203,7 +203,7 @@ def test_what_is_written(tmp_path):
     assert {file.name for file in (tmp_path / "m").iterdir()} == FILES | PIECES
     manifest = json.loads((tmp_path / "m" / "manifest.json").read_text(encoding="utf-8"))
     shape = networks.SHAPES["lstm, tied"]
-    assert (manifest["format"], manifest["version"], manifest["kind"]) == ("codelm checkpoint", 2, "lstm")
+    assert (manifest["format"], manifest["version"], manifest["kind"]) == ("codelm checkpoint", 3, "lstm")
     assert manifest["network"] == shape.as_json()
     assert manifest["training"] == {"tokens": 9}
 

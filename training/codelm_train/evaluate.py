@@ -18,9 +18,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from codelm import rerank
 from codelm.errors import CorpusError
 from codelm.mixture import Trained
 from codelm.model import Ids, LanguageModel, reading
+from codelm.rerank import Reranker
 from codelm.vocabulary import EOS, UNK, Vocabulary
 from codelm.weights import Weights
 from codelm.words import LONG_NUMBER, LONG_STRING, STRUCTURE_WORDS, form_of
@@ -152,9 +154,12 @@ def evaluate_workspace(
     *,
     workspace: Workspace = "others",
     every: int = 1,
+    reranker: Reranker | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Score a split of ``words`` as an editor would see it: with the file above the cursor, and its project, learned.
+
+    The ``reranker`` has its say in the rankings, not in bits and perplexity.
 
     ``every``: look at each n-th word only, for bits and for ranks. Raises CorpusError when there is nothing to score.
     """
@@ -177,10 +182,11 @@ def evaluate_workspace(
         outside = word >= len(vocabulary)
         counted = [UNK, *range(len(vocabulary), mixture.size)] if outside else [word]
         log_probs[moment.place] = np.logaddexp.reduce(mixture.score(state, np.array([counted])), axis=None)
+        proposals, scores = rerank.best_next(mixture, state, RANKED + 1, reranker=reranker)
+        named = proposals != UNK
         # What is written like [EOS] is known to nobody.
-        proposals = mixture.propose(state, RANKED + 1)
-        ranks[moment.place] = _ranks(proposals, np.array([word]))[0]
-        confidences[moment.place] = _confidences(mixture, state, proposals)[0]
+        ranks[moment.place] = _ranks(proposals[None, :], np.array([word]))[0]
+        confidences[moment.place] = min(1.0, math.exp(scores[named][0])) if named.any() else 0.0
     unknown = encoded(words, split.ids, vocabulary) == UNK
     return _summary(words, split.ids, unknown, log_probs, ranks, confidences, np.array(ends))
 

@@ -1,4 +1,4 @@
-"""Fits a mixture's gate to what its parts said of words, by Adam (Kingma and Ba 2015)."""
+"""Fits a mixture's gate to what its parts said of words, by Adam, on the words' log probability."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,14 @@ from numpy.typing import NDArray
 
 from codelm.gate import CONTEXT, Gate
 from codelm.weights import BASE, NETWORK, NEURAL, NEURAL_WORKSPACE, SIGNALS
-from codelm_train.networks.schedule import rate
+from codelm_train.adam import Adam
 
 Floats = NDArray[np.float64]
 
 HIDDEN = 32
 EPOCHS = 12
 _BATCH = 512
-_RATE, _FLOOR, _WARM_UP = 1e-2, 0.02, 0.1  # the highest rate, the share of it that is left, the steps in which it rises
-_DECAY = 1e-4  # of the weights, at each step, times the rate
-_MOMENTS, _TINY = (0.9, 0.999), 1e-8
+_RATE, _DECAY = 1e-2, 1e-4
 _LEAST = 1e-9  # a word that no part has foreseen teaches nothing
 # Beside an n-gram model the gate also serves before the network has answered, and before it has read the workspace: so
 # often, in fitting, these parts are not there.
@@ -53,10 +51,9 @@ def fit_gate(said: Said, *, seed: int = 0, epochs: int = EPOCHS, hidden: int = H
         rng.normal(0, 1 / np.sqrt(len(names)), (ends[-1], hidden)), np.zeros(hidden),
         rng.normal(0, 1 / np.sqrt(hidden), (hidden, len(parts))), np.zeros(len(parts)),
     ]  # fmt: skip
-    moments = [(np.zeros_like(weight), np.zeros_like(weight)) for weight in weights]
     base = parts.index(BASE)
-    steps = max(1, epochs * len(given) // _BATCH)
-    for step in range(1, steps + 1):
+    adam = Adam(weights, rate=_RATE, decay=_DECAY, steps=max(1, epochs * len(given) // _BATCH))
+    for _ in range(adam.steps):
         rows = rng.integers(0, len(given), _BATCH)
         x, mask = signals[rows].astype(np.float64), there[rows]
         for dropped_parts, share in _WITHOUT.items():
@@ -66,8 +63,7 @@ def fit_gate(said: Said, *, seed: int = 0, epochs: int = EPOCHS, hidden: int = H
                 mask[dropped[:, None], without] = False
                 for name in dropped_parts:
                     x[dropped, spans[name]] = 0
-        gradients = _gradients(weights, x, given[rows], mask)
-        _adam(weights, gradients, moments, step, _RATE * rate(step / steps, warm_up=_WARM_UP, floor=_FLOOR))
+        adam.step(_gradients(weights, x, given[rows], mask))
     first, bias, second, shares = weights
     return Gate(
         {name: first[spans[name]] for name in names},
@@ -103,16 +99,3 @@ def _softmax(logits: Floats, there: NDArray[np.bool_]) -> Floats:
     found = np.exp(masked - masked.max(axis=1, keepdims=True))
     shares: Floats = found / found.sum(axis=1, keepdims=True)
     return shares
-
-
-def _adam(
-    weights: list[Floats], gradients: list[Floats], moments: list[tuple[Floats, Floats]], step: int, by: float
-) -> None:
-    """Move the weights, in place, at the rate ``by``."""
-    for weight, gradient, (mean, square) in zip(weights, gradients, moments, strict=True):
-        for moment, value, keep in ((mean, gradient, _MOMENTS[0]), (square, gradient**2, _MOMENTS[1])):
-            moment *= keep
-            moment += (1 - keep) * value
-        weight *= 1 - by * _DECAY
-        scale = np.sqrt(square / (1 - _MOMENTS[1] ** step)) + _TINY
-        weight -= by * (mean / (1 - _MOMENTS[0] ** step)) / scale

@@ -12,6 +12,7 @@ from codelm import checkpoint
 from codelm.checkpoint import Checkpoint
 from codelm.errors import UsageError
 from codelm.folder import replace_file
+from codelm.rerank import Reranker
 from codelm.vocabulary import Vocabulary, most_frequent
 from codelm.weights import Weights
 from codelm_train import build, ngram
@@ -23,6 +24,7 @@ from codelm_train.mix import fit_weights
 from codelm_train.networks.settings import NetworkSettings
 from codelm_train.progress import Meters, Progress, no_meter, silent
 from codelm_train.recipe import RECIPES, Recipe, Steps, fingerprint, made_from, read_recipe
+from codelm_train.rerank import SAMPLES, fit_reranker
 from codelm_train.sources import STDLIB
 from codelm_train.split import TRAIN
 from codelm_train.work import work_folder
@@ -142,8 +144,27 @@ def _mixture(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> Non
         )
         replace_file(out / "mixture.json", json.dumps(weights.as_json()) + "\n")
 
+    def make_reranker() -> None:
+        found = None
+        if part.split:
+            corpus = open_corpus(out / "corpus")
+            found = fit_reranker(
+                _mixed(recipe, out), corpus.lexicon.words, corpus.split(part.split),
+                samples=min(part.samples, SAMPLES), progress=progress,
+            )  # fmt: skip
+        replace_file(out / "reranker.json", json.dumps(None if found is None else found.as_json()) + "\n")
+
     inputs = [steps.stamp("ngram"), *([steps.stamp(f"network-{part.network}")] if part.network else [])]
     steps.run("mixture", out / "mixture.json", made_from(part, *inputs), make)
+    steps.run("reranker", out / "reranker.json", made_from(part, steps.stamp("mixture")), make_reranker)
+
+
+def _mixed(recipe: Recipe, out: Path) -> Checkpoint:
+    """Return the mixture, with its weights, and with what ranks its candidates once more as soon as that is made."""
+    file = out / "reranker.json"
+    raw = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    reranker = None if raw is None else Reranker.from_json(raw)
+    return replace(checkpoint.joined(_models(recipe, out)), weights=_weights(out), reranker=reranker)
 
 
 def _weights(out: Path) -> Weights:
@@ -155,7 +176,7 @@ def _evaluation(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> 
     networks = [network.called for network in recipe.network]
 
     def make() -> None:
-        corpus, mixed = open_corpus(out / "corpus"), checkpoint.joined(_models(recipe, out))
+        corpus, mixed = open_corpus(out / "corpus"), _mixed(recipe, out)
         split, words = corpus.split(part.split), corpus.lexicon.words
         models = {"ngram": checkpoint.load(out / "ngram")}
         models |= {name: checkpoint.load(out / f"network-{name}") for name in networks}
@@ -166,24 +187,27 @@ def _evaluation(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> 
             for name, model in models.items()
         }
         learned = evaluate_workspace(
-            mixed.trained, mixed.vocabulary, _weights(out), words, split, every=part.workspace_every, progress=progress
-        )
+            mixed.trained, mixed.vocabulary, _weights(out), words, split,
+            every=part.workspace_every, reranker=mixed.reranker, progress=progress,
+        )  # fmt: skip
         best = recipe.mixture.network or "ngram"
         found = {"split": part.split, **alone[best].as_json(), "workspace": learned.as_json()}
         if networks:
             found["models"] = {name: evaluation.as_json() for name, evaluation in alone.items()}
         replace_file(out / "evaluation.json", json.dumps(found, indent=1) + "\n")
 
-    inputs = [steps.stamp("mixture"), *(steps.stamp(f"network-{name}") for name in networks)]
+    inputs = [steps.stamp("reranker"), *(steps.stamp(f"network-{name}") for name in networks)]
     steps.run("evaluation", out / "evaluation.json", made_from(part, *inputs), make)
 
 
 def _checkpoint(recipe: Recipe, command: str, out: Path, steps: Steps) -> None:
     def make() -> None:
         models = _models(recipe, out)
-        mixed = checkpoint.joined(models)
+        mixed = _mixed(recipe, out)
         facts = {**mixed.facts, "quality": json.loads((out / "evaluation.json").read_text(encoding="utf-8"))}
         text = card(recipe.name, command, mixed, facts)
-        checkpoint.save_mixed(out / "checkpoint", models, _weights(out), name=recipe.name, facts=facts, card=text)
+        checkpoint.save_mixed(
+            out / "checkpoint", models, _weights(out), mixed.reranker, name=recipe.name, facts=facts, card=text
+        )
 
     steps.run("checkpoint", out / "checkpoint", made_from(recipe.evaluate, steps.stamp("evaluation"), command), make)

@@ -56,7 +56,7 @@ def load(model: str) -> Completing:
     from codelm import checkpoint
     from codelm.completer import Completer
 
-    completer = Completer(checkpoint.load(checkpoint.find(model)))
+    completer = Completer(checkpoint.load(checkpoint.find(model), network=False))
     completer.warm_up()
     return completer
 

@@ -1,11 +1,12 @@
 """``codelm-train mix``: an n-gram model, a network, or both → one checkpoint with the weights of a mixture."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from codelm import checkpoint
 from codelm.errors import UsageError
-from codelm_train import mix
+from codelm_train import mix, rerank
 from codelm_train.commands.common import Commands, add_tokenised, opened
 from codelm_train.progress import bar
 from codelm_train.split import VALIDATION
@@ -39,8 +40,9 @@ def _run(args: argparse.Namespace) -> None:
         raise UsageError(f"--samples {args.samples} is not 1 or more")
     models = [checkpoint.load(folder) for folder in args.models]
     corpus = opened(args, args.split)
-    weights = mix.fit_weights(
-        checkpoint.joined(models), corpus.lexicon.words, corpus.split(args.split), samples=args.samples, progress=bar
-    )
-    checkpoint.save_mixed(args.out, models, weights, torch=args.torch)
+    whole, words, split = checkpoint.joined(models), corpus.lexicon.words, corpus.split(args.split)
+    weights = mix.fit_weights(whole, words, split, samples=args.samples, progress=bar)
+    mixed = replace(whole, weights=weights)
+    reranker = rerank.fit_reranker(mixed, words, split, samples=min(args.samples, rerank.SAMPLES), progress=bar)
+    checkpoint.save_mixed(args.out, models, weights, reranker, torch=args.torch)
     print(f"{args.out}: {checkpoint.bytes_in(args.out) / 1e6:.1f} MB, mixed for {args.samples:,} words")
