@@ -75,7 +75,8 @@ def test_of_a_large_one_the_lists_most_like_the_context_until_enough_places_were
     looked_at = np.zeros(0, np.int64)
     for nearest in np.argsort(-made.alike(state.reduced)[0]).tolist():
         if len(looked_at) < ENOUGH:
-            looked_at = np.concatenate([looked_at, (lists == nearest).nonzero()[0]])
+            of_list = (lists == nearest).nonzero()[0]
+            looked_at = np.concatenate([looked_at, of_list[words[of_list].argsort(kind="stable")]])
     if len(looked_at) > 2 * ENOUGH:
         looked_at = looked_at[np.arange(2 * ENOUGH) * len(looked_at) // (2 * ENOUGH)]
     expected = defined(words, seed, looked_at, state.reduced[0])
@@ -85,10 +86,10 @@ def test_of_a_large_one_the_lists_most_like_the_context_until_enough_places_were
 
 @given(words=SOME_WORDS, seed=SEEDS)
 def test_the_signals_are_the_greatest_cosine_and_the_greatest_share(words, seed):
-    index = index_of(words, seed)
-    model = NeuralWorkspace(index, SIZE)
+    made, model = reduction_of(seed), NeuralWorkspace(index_of(words, seed), SIZE)
     state = state_of(model, seed)
-    nearest = index.cosines(np.arange(len(words), dtype=np.uint32), state.reduced[0]).max()
+    states = kept(made.reduced(random_vectors(seed, len(words))))
+    nearest = made.cosines(states, state.reduced[0]).max()
     greatest = np.exp(log_probs(model, state, 1, SIZE)).max()
     np.testing.assert_allclose(model.signals(state), [[1, nearest, greatest]], atol=1e-5)
 

@@ -1,5 +1,6 @@
 """What a network makes of a workspace: it follows an index, whatever became of that, and comes back from the disk."""
 
+from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from codelm.neural.model import NeuralModel
 from codelm.neural.reduction import kept
-from codelm.vocabulary import PAD
 from codelm.workspace import IndexedFile, WorkspaceIndex, canonical
 from codelm.workspace_states import (
     HEADER,
@@ -144,13 +144,16 @@ def test_completions_see_the_words_of_the_indexs_files_alone(files, more):
     ids = np.arange(len(index.lexicon), dtype=np.uint32) + 100
     found, spans = states_index(states, REDUCTION, index, ids)
     assert set(spans) == {path for path, words in files.items() if words}
-    for path, (begin, end) in spans.items():
-        places = np.arange(begin, end, dtype=np.uint32)
-        assert [index.lexicon[number - 100] for number in found.following(places).tolist()] == files[path]
+    assert {path: states.files[digest] for path, digest in digests(index).items()} == spans
+    every = np.arange(len(REDUCTION.centres))
     distinct = {tuple(words) for words in files.values()}
     assert len(found) == sum(map(len, distinct))
-    others = np.setdiff1d(np.arange(len(states)), np.concatenate([[], *(range(*span) for span in spans.values())]))
-    assert (found.following(others.astype(np.uint32)) == PAD).all()
+    for path, (begin, end) in spans.items():
+        others = Counter(found.looked_into(every, (begin, end))[1].tolist())
+        of_file = Counter(found.looked_into(every, (0, 0))[1].tolist()) - others
+        assert Counter({index.lexicon[number - 100]: count for number, count in of_file.items()}) == Counter(
+            files[path]
+        )
 
 
 # --- as bytes ------------------------------------------------------------------------------------------------

@@ -40,38 +40,43 @@ class StatesIndex:
         """Take the states (T, D), the lists that they are in (T,), and the ids of the words behind them (T,), ``[PAD]``
         where there is none.
         """
-        self.reduction, self._states, self._words = reduction, states, words
         there = (words != PAD).nonzero()[0]
-        self._order: Numbers = there[lists[there].argsort(kind="stable")].astype(np.uint32)
-        self._lists = lists
+        # By list, and in a list by word: what is looked at lies side by side.
+        order = there[np.lexsort((words[there], lists[there]))]
+        self.reduction = reduction
+        self._places: Numbers = order.astype(np.uint32)
+        self._states, self._words = states[order], words[order]
+        self._list_of = np.where(words != PAD, lists, len(reduction.centres)).astype(np.uint16)  # of each place
         self._sizes = np.bincount(lists[there], minlength=len(reduction.centres))
         self._begins = self._sizes.cumsum() - self._sizes
 
     def __len__(self) -> int:
         """Return how many words have states."""
-        return len(self._order)
+        return len(self._places)
 
     def without(self, span: Span) -> Ids:
         """Return how many places each list has but for those of a span: (K,)."""
         begin, end = span
-        of_words = self._lists[begin:end][self._words[begin:end] != PAD]
-        sizes: Ids = self._sizes - np.bincount(of_words, minlength=len(self._sizes))
+        left_out = np.bincount(self._list_of[begin:end], minlength=len(self._sizes) + 1)[:-1]
+        sizes: Ids = self._sizes - left_out
         return sizes
 
-    def places(self, lists: Ids) -> Numbers:
-        """Return the places of some lists, those of one behind those of another."""
-        ends = self._begins[lists] + self._sizes[lists]
-        spans = zip(self._begins[lists].tolist(), ends.tolist(), strict=True)
-        found: Numbers = np.concatenate([self._order[begin:end] for begin, end in spans])
-        return found
-
-    def following(self, places: Numbers) -> Numbers:
-        """Return the words at some places."""
-        return self._words[places]
-
-    def cosines(self, places: Numbers, reduced: Vectors) -> Vectors:
-        """Return how alike the states at some places (M,) are to a reduced vector (D,)."""
-        return self.reduction.cosines(self._states.take(places, axis=0), reduced)
+    def looked_into(self, lists: Ids, without: Span) -> tuple[States, Numbers]:
+        """Return the states in some lists (M, D) and the words behind them (M,), but for those of a span of places."""
+        begins = self._begins[lists]
+        spans = [slice(*span) for span in zip(begins.tolist(), (begins + self._sizes[lists]).tolist(), strict=True)]
+        states = np.concatenate([self._states[span] for span in spans])
+        words = np.concatenate([self._words[span] for span in spans])
+        begin, end = without
+        if begin < end:
+            places = np.concatenate([self._places[span] for span in spans])
+            kept = (places < begin) | (places >= end)
+            if not kept.all():
+                states, words = states[kept], words[kept]
+        if len(words) > _MOST_PLACES:
+            thinned = np.arange(_MOST_PLACES) * len(words) // _MOST_PLACES
+            states, words = states[thinned], words[thinned]
+        return states, words
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -156,16 +161,10 @@ class NeuralWorkspace:
         return state.found[0]
 
     def _recalled(self, reduced: Vectors, lists: Ids) -> Recalled:
-        places = self._index.places(lists)
-        begin, end = self._without
-        if begin < end:
-            places = places[(places < begin) | (places >= end)]
-        if len(places) > _MOST_PLACES:
-            places = places[np.arange(_MOST_PLACES) * len(places) // _MOST_PLACES]
-        cosines = self._index.cosines(places, reduced)
+        states, words = self._index.looked_into(lists, self._without)
+        cosines = self._index.reduction.cosines(states, reduced)
         nearest = cosines.max()
         weights = np.exp(THETA * (cosines - nearest), dtype=np.float64)
-        words = self._index.following(places)
         order = words.argsort(kind="stable")
         words, weights = words[order].astype(np.int64), weights[order]
         first = np.concatenate([[0], (words[1:] != words[:-1]).nonzero()[0] + 1])

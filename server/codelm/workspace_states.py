@@ -25,7 +25,7 @@ from codelm.workspace import WorkspaceIndex
 HEADER = "codelm states 1"
 """What kept states begin with; other versions are not read."""
 MOST_WORDS = 500_000
-"""Words of a workspace that have states, at most: those of the files that its index has first, 21 MB in memory."""
+"""Words of a workspace that have states, at most: those of the files that its index has first, 38 MB in memory."""
 _DIGEST_BYTES = 16
 
 

@@ -38,7 +38,7 @@ class Recalling:
 
     def give_up(self) -> None:
         """Read no more of this index: it fails."""
-        self._update = None
+        self._end()
 
     def step(self, completer: Completing | None, index: WorkspaceIndex, store: WorkspaceStore) -> bool:
         """Do a little for an index, some 10 ms or what looking up its files takes; return whether completions are to
@@ -51,7 +51,8 @@ class Recalling:
             return False
         if next(self._steps, self) is self:
             self._take()
-            files, self._update = self._update.files, None
+            files = self._update.files
+            self._end()
             self._save(store, files)
         elif len(self._update) >= self._use_at:
             self._take()
@@ -64,13 +65,14 @@ class Recalling:
         """Keep what an index has, and nothing else; none of it is on the disk any more."""
         if self.states is not None:
             self.states = self.states.only(digests(index).values())
-        self._index = self._update = None
-        self._saved = {}
+        self._index, self._saved = None, {}
+        self._end()
 
     def _begin(self, completer: Completing | None, index: WorkspaceIndex, store: WorkspaceStore) -> None:
         if self._update is not None:
             self._take()
-        self._index, self._update = index, None
+        self._index = index
+        self._end()
         try:
             key = completer.states_key if completer is not None and len(index) else ""
         except CodelmError as error:
@@ -87,6 +89,10 @@ class Recalling:
         self._steps = self._update.steps()
         self._take()
         self._use_at = int(_MORE * len(self._update)) + _FEW
+
+    def _end(self) -> None:
+        """Let go of what reading needs, which is megabytes."""
+        self._update, self._steps = None, iter(())
 
     def _take(self) -> None:
         """Take over what was read."""
