@@ -394,7 +394,7 @@ def test_a_file_that_a_mixture_lacks_is_named(mixed, file):
 
 def test_the_bundled_checkpoint_is_small_and_says_what_it_is():
     bundled = load(checkpoint.BUNDLED)
-    assert sum(file.stat().st_size for file in checkpoint.BUNDLED.iterdir()) <= 10_000_000
+    assert sum(file.stat().st_size for file in checkpoint.BUNDLED.iterdir()) <= 30_000_000
     assert bundled.stream == "code"
     assert len(bundled.vocabulary) == 40_000
     card = (checkpoint.BUNDLED / "MODEL_CARD.md").read_text(encoding="utf-8")

@@ -38,7 +38,7 @@ VOCABULARY_FILE = "vocabulary.txt"
 CARD_FILE = "MODEL_CARD.md"
 CPU = "cpu"
 
-WEIGHTS_SUFFIX = ".safetensors"
+_ARRAYS, _GRAPHS, _WEIGHTS = ".npy", ".onnx", ".safetensors"  # files of models, by their endings
 _PARTS = ("ngram", "network")  # what a manifest says of its models
 
 Stream = Literal["code", "code_tokens"]
@@ -152,8 +152,7 @@ def save_mixed(
     with replaced_folder(folder, FORMAT) as new:
         for model in models:
             for file in model.folder.iterdir():
-                wanted = file.name not in (MANIFEST, CARD_FILE) and (torch or file.suffix != WEIGHTS_SUFFIX)
-                if file.is_file() and wanted:
+                if file.is_file() and file.suffix in (_ARRAYS, _GRAPHS, *([_WEIGHTS] if torch else [])):
                     shutil.copyfile(file, new / file.name)
         save_words(new, whole.vocabulary, card)
         write_manifest(new, whole.kind, {
@@ -241,8 +240,11 @@ def network_key(opened: Checkpoint) -> str:
 
 
 def default_weights() -> Weights:
-    """Return the weights for a model without its own: the bundled model's, which are much like any other's."""
-    return _weights(BUNDLED, read_manifest(BUNDLED)) or unfitted()
+    """Return the weights for a model without its own: the bundled model's, which are much like any other's.
+
+    How the states of a network are kept is not among them: that is another's.
+    """
+    return replace(_weights(BUNDLED, read_manifest(BUNDLED)) or unfitted(), states=None)
 
 
 def _network(opened: Checkpoint, shape: Shape, device: str) -> NeuralModel[Any]:

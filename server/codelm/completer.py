@@ -143,9 +143,8 @@ class Completer:
         best, scores, complete = self._names.best(request, limit, named)
         items = self._names.items(request, best, scores, named)
         if multi_token and self.knowledge.checkpoint.stream == "code" and len(best):
-            listed = {item.text for item in items}
             # Behind the first five, so that they never push a single name out of sight.
-            items[5:5] = self._phrases.items(request, best, scores, listed, deadline=deadline, cancelled=cancelled)
+            items[5:5] = self._phrases.items(request, best, scores, items, deadline=deadline, cancelled=cancelled)
             items = items[:limit]
         return Completions(tuple(items), cursor.start, complete and request.context.whole)
 

@@ -104,6 +104,25 @@ class Caches:
     neural_workspace: NeuralWorkspace | None = None
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Ranked:
+    """The best ids of B rows, best first, and their log probabilities (B, K); what each part said of them
+    (parts, B, K).
+    """
+
+    ids: Ids
+    scores: Scores
+    said: Floats
+
+    def said_of(self, ids: Ids) -> Floats | None:
+        """Return what each part said of ids (1, C); None where not all of them are among the best of one row."""
+        if len(self.ids) != 1 or not self.ids.size:
+            return None
+        order = self.ids[0].argsort()
+        places = order[self.ids[0][order].searchsorted(ids[0]).clip(max=len(order) - 1)]
+        return self.said[:, :, places] if np.array_equal(self.ids[0][places], ids[0]) else None
+
+
 @dataclass(frozen=True, eq=False)
 class MixtureState:
     """B contexts: the state of each part, by its name, and the last words (B, LOOKED_AT), ``[PAD]`` before them."""
@@ -111,7 +130,7 @@ class MixtureState:
     parts: Mapping[str, Any]
     last: Ids
     shares: list[Floats] = field(default_factory=list)  # λ of each row, once it was asked for: (B, parts)
-    ranked: list[tuple[Ids, Scores]] = field(default_factory=list)  # what was proposed last, and its scores: (B, K)
+    ranked: list[Ranked] = field(default_factory=list)  # what was proposed last
 
 
 class Mixture:
@@ -133,9 +152,10 @@ class Mixture:
         self._parts: dict[str, Any] = {**self._stepped, **self._neural}
         self.parts = tuple(self._parts)
         """The names of the parts that are there, in their order."""
+        self._weights = weights
         self._gate = weights.gate.over(self.parts)
         counts = caches.file.counts_from(self.known) + caches.workspace.counts_from(self.known)
-        unseen = counts == 0
+        unseen = self._deleted = counts == 0
         # All unseen words together count as one at most: their number must not matter to those that are there.
         share = weights.seen_again / (counts.sum() + 1)
         counts[unseen] = min(_ONCE_SEEN, 1 / max(int(unseen.sum()), 1))
@@ -173,9 +193,9 @@ class Mixture:
         """Return the log probabilities of ids (B, C)."""
         if not len(ids):
             return np.zeros(ids.shape, np.float32)
-        for ranked, scores in state.ranked:  # who asks for proposals asks for their scores next
-            if np.array_equal(ids, ranked[:, : ids.shape[1]]):
-                return scores[:, : ids.shape[1]].copy()
+        for ranked in state.ranked:  # who asks for proposals asks for their scores next
+            if np.array_equal(ids, ranked.ids[:, : ids.shape[1]]):
+                return ranked.scores[:, : ids.shape[1]].copy()
         with np.errstate(divide="ignore"):
             found: Scores = np.log(np.add.reduce(self.contributions(state, ids))).astype(np.float32)
         return found  # that of [PAD] alone is -inf
@@ -185,13 +205,15 @@ class Mixture:
         if not len(state.last):
             return np.zeros((0, k), np.int64)
         proposed = self.candidates(state, k, allowed)
-        scores = self.score(state, proposed)
+        said = self.said(state, proposed)
+        with np.errstate(divide="ignore"):
+            scores = np.log(np.add.reduce(said * self.shares(state).T[:, :, None])).astype(np.float32)
         scores[proposed < 0] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         best = np.full((len(proposed), k), -1, np.int64)
         rows = np.arange(len(proposed))[:, None]
         best[:, : order.shape[1]] = proposed[rows, order]
-        state.ranked[:] = [(best[:, : order.shape[1]].copy(), scores[rows, order])]
+        state.ranked[:] = [Ranked(best[:, : order.shape[1]].copy(), scores[rows, order], said[:, rows, order])]
         return best
 
     def candidates(self, state: MixtureState, k: int, allowed: Ids | None = None) -> Ids:
@@ -214,6 +236,9 @@ class Mixture:
 
         That of a trained model's ``[UNK]`` is spread over the session's words.
         """
+        for ranked in state.ranked:
+            if (kept := ranked.said_of(ids)) is not None:
+                return kept
         said = np.empty((len(self.parts), *ids.shape))
         new = ids >= self.known
         any_new, unknown = new.any(), ids == UNK
@@ -229,6 +254,21 @@ class Mixture:
         """Return the trained model that answers in the least time, and its state: for what need not be exact."""
         name = next(iter(self._models))
         return self._models[name], state.parts[name]
+
+    def without_network(self, state: MixtureState) -> tuple["Mixture", MixtureState]:
+        """Return the mixture of what answers at once, with its state: for what is asked for often and need not be as
+        good as it can be. Where nothing else was trained than a network, that is all of it.
+        """
+        if self.trained.ngram is None or self.trained.network is None:
+            return self, state
+        caches = replace(self.caches, neural=None, neural_workspace=None)
+        light = Mixture(Trained(self.known, self.trained.ngram), caches, self.size, self._weights, self.forms)
+        return light, light._state({name: state.parts[name] for name in light._stepped}, state.last)
+
+    def still_there(self, ids: Ids) -> Ids:
+        """Return those of the ids that a trained model knows or a cache holds: the others were deleted."""
+        new = np.maximum(ids - self.known, 0)
+        return ids[(ids < self.known) | ~self._deleted.take(new, mode="clip")] if len(self._deleted) else ids
 
     def shares(self, state: MixtureState) -> Floats:
         """Return how the parts share the probability of each row: (B, parts)."""

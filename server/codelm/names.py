@@ -179,8 +179,8 @@ def _is_dunder(name: str) -> bool:
 
 
 def log_sum(log_probs: Scores) -> float:
-    """Return the logarithm of the sum of probabilities."""
-    return float(np.logaddexp.reduce(log_probs, axis=None))
+    """Return the logarithm of the sum of probabilities, which depends on them alone and not on their order."""
+    return float(np.logaddexp.reduce(np.sort(log_probs, axis=None)))
 
 
 def _written_kind(word: str, line: Sequence[str]) -> CompletionKind | None:

@@ -1,14 +1,14 @@
 """The items of several tokens in a list of completions, such as ``self.name = name``: how likely words go on."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from codelm import beam, grammar, layout
 from codelm.beam import Hypothesis
-from codelm.completion import Completion, CompletionKind
+from codelm.completion import Completion, CompletionKind, Source
 from codelm.model import Ids, Scores
 from codelm.request import Request
 from codelm.vocabulary import EOS, PAD, UNK, Vocabulary
@@ -27,18 +27,22 @@ class Phrases:
         self._vocabulary = vocabulary
 
     def items(
-        self, request: Request, first: Ids, scores: Scores, listed: set[str], *,
+        self, request: Request, first: Ids, scores: Scores, single: Sequence[Completion], *,
         deadline: float, cancelled: Callable[[], bool],
     ) -> list[Completion]:  # fmt: skip
         """Return items that begin with the likely ones of the ``first`` words, the best first, with their log
-        probabilities, and are not ``listed`` yet. Raises Cancelled.
+        probabilities; these words as items are ``single``. Raises Cancelled.
         """
         count = int((scores[:_BEAMS] >= np.logaddexp.reduce(scores) + math.log(_LIKELY)).sum())
+        # How words go on that are listed already, the n-grams and what was learned know: the network would take twice
+        # the time.
+        mixture, state = request.mixture.without_network(request.state)
         found = beam.lines(
-            request.mixture, request.state, first[:count], scores[:count], beam.ending_at(self._line_ends),
+            mixture, state, first[:count], scores[:count], beam.ending_at(self._line_ends),
             beams=_BEAMS, longest=_LONGEST, least=math.log(_SURE_ENOUGH), cancelled=cancelled, deadline=deadline,
         )  # fmt: skip
-        return self._items(found, request, listed)
+        sources = dict(zip(first.tolist(), (item.source for item in single), strict=True))
+        return self._items(found, request, {item.text for item in single}, sources)
 
     @cached_property
     def _line_ends(self) -> frozenset[int]:
@@ -46,7 +50,9 @@ class Phrases:
         unwritable = (NEWLINE, INDENT, DEDENT, LONG_STRING, LONG_NUMBER)
         return frozenset([PAD, UNK, EOS, *(self._vocabulary.id(word) for word in unwritable)])
 
-    def _items(self, found: Sequence[Hypothesis], request: Request, listed: set[str]) -> list[Completion]:
+    def _items(
+        self, found: Sequence[Hypothesis], request: Request, listed: set[str], sources: Mapping[int, Source]
+    ) -> list[Completion]:
         """Return items of several names or keywords, at most one for each first token."""
         items: list[Completion] = []
         begun: set[int] = set()
@@ -59,7 +65,7 @@ class Phrases:
             if text not in listed:
                 begun.add(hypothesis.ids[0])
                 probability = math.exp(sum(hypothesis.log_probs[: len(words)]))
-                items.append(Completion(text, CompletionKind.LINE, probability))
+                items.append(Completion(text, CompletionKind.LINE, probability, sources[hypothesis.ids[0]]))
             if len(items) == _MOST:
                 break
         return items

@@ -54,7 +54,9 @@ class CompletionSettings:
     """Milliseconds after which a list is sent with what has been found so far."""
 
     multi_token: bool = True
-    """Whether the list also holds items of several tokens, such as ``self.name = name``."""
+    """Whether the list also holds items of several tokens, such as ``self.name = name``, where no ghost text shows how
+    the line may go on.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ class Strings:
         _, scores, texts = self.fitting(request, limit)
         # It is a string already: what matters is how probable each is among all strings.
         every_string = np.concatenate([self._every_string, request.session.strings()])
-        scores = scores - log_sum(mixture.score(state, every_string[None, : every_string.searchsorted(mixture.size)]))
+        every_string = mixture.still_there(every_string[: every_string.searchsorted(mixture.size)])
+        scores = scores - log_sum(mixture.score(state, every_string[None, :]))
         items = []
         for text, score in zip(texts, scores.tolist(), strict=True):
             if math.exp(score) >= _LEAST_STRING:

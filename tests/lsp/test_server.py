@@ -276,6 +276,21 @@ async def test_settings_that_the_server_asks_for_go_before_initialization_option
     assert complaints(editor) == COMPLAINTS
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "inline", "expected"),
+    [
+        ({}, True, True),
+        ({"textDocument": {"inlineCompletion": {}}}, True, False),  # ghost text says how the line goes on
+        ({"textDocument": {"inlineCompletion": {}}}, False, True),
+    ],
+)
+async def test_items_of_several_tokens_are_for_editors_without_ghost_text(start, capabilities, inline, expected):
+    editor = await start()
+    await editor.initialize(capabilities=capabilities, initializationOptions={"inline": {"enabled": inline}})
+    editor.send(editor.opening("wo"))
+    assert editor.given(await editor.complete(0, 2))["multi_token"] is expected
+
+
 async def test_changed_settings_are_asked_for_where_the_client_answers_that(start):
     editor = await start()
     await editor.initialize(

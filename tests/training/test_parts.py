@@ -53,7 +53,7 @@ def test_parts_that_a_model_lacks_add_nothing():
     found = added(NGRAM)
     project, network = found["+ project"], found["+ network"]
     assert (network.all, network.identifiers) == (project.all, project.identifiers)
-    learned, neural = found["+ learned weights"], found["+ neural cache"]
+    learned, neural = found["+ learned weights"], found["+ neural cache, project"]
     assert (learned.all, learned.identifiers) == (neural.all, neural.identifiers)
 
 

@@ -77,12 +77,15 @@ def test_the_same_recipe_again_does_nothing(recipe, tmp_path):
     ("change", "again"),
     [
         (("every = 5", "every = 6"), {"evaluation.json", "checkpoint"}),
-        (("samples = 500", "samples = 400"), {"mixture.json", "evaluation.json", "checkpoint"}),
-        (("order = 3", "order = 2"), {"ngram", "mixture.json", "evaluation.json", "checkpoint"}),
-        (("size = 500", "size = 400"), {"vocabulary.txt", "ngram", "mixture.json", "evaluation.json", "checkpoint"}),
+        (("samples = 500", "samples = 400"), {"mixture.json", "reranker.json", "evaluation.json", "checkpoint"}),
+        (("order = 3", "order = 2"), {"ngram", "mixture.json", "reranker.json", "evaluation.json", "checkpoint"}),
+        (
+            ("size = 500", "size = 400"),
+            {"vocabulary.txt", "ngram", "mixture.json", "reranker.json", "evaluation.json", "checkpoint"},
+        ),
         (
             ("validation_share = 0.2", "validation_share = 0.2\nlongest = 300"),
-            {"corpus", "vocabulary.txt", "ngram", "mixture.json", "evaluation.json", "checkpoint"},
+            {"corpus", "vocabulary.txt", "ngram", "mixture.json", "reranker.json", "evaluation.json", "checkpoint"},
         ),
     ],
 )
@@ -160,7 +163,7 @@ def test_an_interrupted_run_goes_on_where_it_was(recipe, tmp_path, monkeypatch):
         patched.setattr(module, "evaluate", interrupted)
         run(str(recipe), tmp_path / "out")
     before = times(tmp_path / "out")
-    assert set(before) == {"corpus", "vocabulary.txt", "ngram", "mixture.json"}
+    assert set(before) == {"corpus", "vocabulary.txt", "ngram", "mixture.json", "reranker.json"}
     run(str(recipe), tmp_path / "out")
     assert redone(before, times(tmp_path / "out")) == {"evaluation.json", "checkpoint"}
 

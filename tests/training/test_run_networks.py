@@ -170,7 +170,7 @@ def test_a_recipe_mixes_the_n_gram_model_with_the_network_that_it_names(recipe, 
     assert checkpoint.load(run(str(recipe), out)).shape.kind == "cnn"
     after = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
     assert {name for name in after if after[name] != before[name]} == {
-        "mixture.json", "evaluation.json", "checkpoint", "steps.json",
+        "mixture.json", "reranker.json", "evaluation.json", "checkpoint", "steps.json",
     }  # fmt: skip
 
 

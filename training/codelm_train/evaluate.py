@@ -30,7 +30,7 @@ from codelm_train.calibration import Calibration, calibration
 from codelm_train.corpus import Split
 from codelm_train.encode import encoded
 from codelm_train.progress import Progress, silent
-from codelm_train.replay import Workspace, moments, projects
+from codelm_train.replay import Workspace, walk
 
 S = TypeVar("S")
 
@@ -169,12 +169,11 @@ def evaluate_workspace(
     ranks = np.full(len(split.ids), _NOT_RANKED, np.int64)
     confidences = np.zeros(len(split.ids), np.float64)
     ends: list[float] = []
-    every_moment = chain.from_iterable(
-        moments(project, split, trained, weights, workspace=workspace, every=every, ends=every == 1)
-        for project in projects(split, words, vocabulary)
-    )
+    found = walk(
+        split, words, vocabulary, trained, weights, workspaces=(workspace,), every=every, ends=every == 1
+    )  # fmt: skip
     total = len(split.ids) // every + (len(split) if every == 1 else 0)
-    for moment in progress(every_moment, total, "evaluating"):
+    for moment in progress(found, total, "evaluating"):
         mixture, state, word = moment.mixture, moment.state, moment.word
         if word == EOS:
             ends.append(float(mixture.score(state, np.array([[EOS]]))[0, 0]))

@@ -21,7 +21,7 @@ from codelm.weights import CACHES, FILE, SIGNALS, WORKSPACE, Weights, normalised
 from codelm_train.corpus import Split
 from codelm_train.gate import Said, fit_gate, shares
 from codelm_train.progress import Progress, silent
-from codelm_train.replay import Moment, Workspace, moments, projects
+from codelm_train.replay import NONE, OTHERS, Moment, walk
 from codelm_train.states import fit_states
 
 Floats = NDArray[np.float64]
@@ -92,15 +92,9 @@ def gather(
     ``states``: how those of a network are kept, where they are.
     """
     weights = replace(unfitted(), states=states)
-    kinds: tuple[Workspace, ...] = ("others", "none")
-    walk = (
-        moment
-        for project in projects(split, words, trained.vocabulary)
-        for kind in kinds
-        for moment in moments(project, split, trained.trained, weights, workspace=kind, every=every)
-    )
+    found = walk(split, words, trained.vocabulary, trained.trained, weights, workspaces=(OTHERS, NONE), every=every)
     return _samples([
-        _sample(moment) for moment in progress(walk, len(kinds) * len(split.ids) // every, "replaying projects")
+        _sample(moment) for moment in progress(found, 2 * len(split.ids) // every, "replaying projects")
     ])  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from codelm_train.corpus import Split
 from codelm_train.evaluate import kind_of
 from codelm_train.gate import Said, fit_gate, shares
 from codelm_train.progress import Progress, silent
-from codelm_train.replay import OTHERS, moments, projects
+from codelm_train.replay import walk
 
 _WORDS = (BASE, FILE, FORM, WORKSPACE)
 STEPS: Sequence[tuple[str, tuple[str, ...], bool]] = (
@@ -96,12 +96,8 @@ def _gather(trained: Checkpoint, words: tuple[str, ...], split: Split, every: in
     signals: dict[str, list[NDArray[np.float64]]] = {name: [] for name in (CONTEXT, *SIGNALS)}
     there: dict[str, list[bool]] = {name: [] for name in SIGNALS}
     places: list[int] = []
-    walk = (
-        moment
-        for project in projects(split, words, trained.vocabulary)
-        for moment in moments(project, split, trained.trained, weights, workspace=OTHERS, every=every)
-    )
-    for moment in progress(walk, len(split.ids) // every, "replaying projects"):
+    found = walk(split, words, trained.vocabulary, trained.trained, weights, every=every)
+    for moment in progress(found, len(split.ids) // every, "replaying projects"):
         said.append(_said(moment.mixture, moment.state, moment.word))
         known = moment.mixture.signals(moment.state)
         for name, rows in signals.items():

@@ -4,7 +4,7 @@ Words have the ids of a session: those of the base model's vocabulary, and behin
 project. What comes out is the same ``codelm.mixture.Mixture`` that completes in an editor.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,7 +28,8 @@ from codelm_train.corpus import Split
 Workspace = Literal["others", "earlier", "none"]
 """Which files of its project a file's workspace holds: all others, those before it, or none."""
 OTHERS: Workspace = "others"
-WORKSPACES: tuple[Workspace, ...] = (OTHERS, "earlier", "none")
+NONE: Workspace = "none"
+WORKSPACES: tuple[Workspace, ...] = (OTHERS, "earlier", NONE)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -70,6 +71,23 @@ def projects(split: Split, words: tuple[str, ...], vocabulary: Vocabulary) -> It
         ids[distinct] = session.learn(words[word] for word in distinct.tolist())
         new = tuple(session.word(number) for number in range(len(vocabulary), len(session)))
         yield Project(name, files, tuple(ids[part] for part in places), len(session), session.forms(), new)
+
+
+def walk(
+    split: Split,
+    words: tuple[str, ...],
+    vocabulary: Vocabulary,
+    trained: Trained,
+    weights: Weights,
+    *,
+    workspaces: Sequence[Workspace] = (OTHERS,),
+    every: int = 1,
+    ends: bool = False,
+) -> Iterator[Moment]:
+    """Yield the ``moments`` of all projects of a split of ``words``, of each with each of the workspaces."""
+    for project in projects(split, words, vocabulary):
+        for workspace in workspaces:
+            yield from moments(project, split, trained, weights, workspace=workspace, every=every, ends=ends)
 
 
 def moments(

@@ -153,14 +153,17 @@ def _checkpoint(folder: Path) -> Model:
     except CodelmError as error:
         trained, trouble = None, str(error).replace(str(folder), folder.name)
     training, network, levels = (_mapping(manifest, name) for name in ("training", "network", "ngram"))
-    is_ngram = manifest["kind"] == NGRAM
+    # Of a mixture, both may be told.
+    is_ngram, is_network = bool(levels), bool(network)
+    kinds = [NGRAM] * is_ngram + [_told(network.get("kind"))] * is_network
+    shapes = [_ngram_shape(levels, training)] * is_ngram + [_network_shape(network)] * is_network
     model = Model(
         name=_told(manifest.get("name")) or _name_of(folder),
-        kind=_KINDS[manifest["kind"]],
-        shape=_ngram_shape(levels, training) if is_ngram else _network_shape(network),
+        kind=" and ".join(_KINDS.get(kind, kind) for kind in kinds),
+        shape="; ".join(shapes),
         tokens=_whole(training, "tokens_read") or _whole(training, "tokens"),
         minutes=_number(training, "minutes"),
-        parameters=None if is_ngram else _parameters(sorted(folder.glob("*.safetensors"))),
+        parameters=_parameters(sorted(folder.glob("*.safetensors"))) if is_network else None,
         ngrams=_ngrams(levels) if is_ngram else None,
         size=_bytes_in(folder),
         curves=_curves(folder),

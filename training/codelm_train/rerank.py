@@ -16,7 +16,7 @@ from codelm.rerank import FEATURES, LOGS, RANKED, USES, Candidates, Reranker, fe
 from codelm_train.adam import Adam
 from codelm_train.corpus import Split
 from codelm_train.progress import Progress, silent
-from codelm_train.replay import Workspace, moments, projects
+from codelm_train.replay import NONE, OTHERS, walk
 
 Floats = NDArray[np.float64]
 
@@ -62,29 +62,23 @@ def gather(
 ) -> Choices:
     """Return what there is to choose from at each ``every``-th word, once with and once without a workspace."""
     weights = trained.weights or default_weights()
-    kinds: tuple[Workspace, ...] = ("others", "none")
-    walk = (
-        moment
-        for project in projects(split, words, trained.vocabulary)
-        for kind in kinds
-        for moment in moments(project, split, trained.trained, weights, workspace=kind, every=every)
-    )
+    found = walk(split, words, trained.vocabulary, trained.trained, weights, workspaces=(OTHERS, NONE), every=every)
     rows = []
-    for moment in progress(walk, len(kinds) * len(split.ids) // every, "ranking candidates"):
+    for moment in progress(found, 2 * len(split.ids) // every, "ranking candidates"):
         ids = moment.mixture.propose(moment.state, RANKED)
         ids = ids[:, ids[0] >= 0]
         true = (ids[0] == moment.word).nonzero()[0]
         if len(true):
-            found = Candidates.of(moment.mixture, moment.state, ids[0])
-            rows.append((found, moment.mixture.score(moment.state, ids)[0], int(true[0])))
+            candidates = Candidates.of(moment.mixture, moment.state, ids[0])
+            rows.append((candidates, moment.mixture.score(moment.state, ids)[0], int(true[0])))
     count = len(rows)
     logs, uses = np.zeros((count, RANKED, LOGS), np.float16), np.zeros((count, RANKED, USES), np.float16)
     forms, log_probs = np.zeros((count, RANKED), np.int8), np.full((count, RANKED), -np.inf, np.float32)
-    for row, (found, scores, _) in enumerate(rows):
+    for row, (candidates, scores, _) in enumerate(rows):
         size = len(scores)
-        logs[row, :size], uses[row, :size], forms[row, :size] = found.logs, found.uses, found.forms
-        log_probs[row, :size] = scores
-    signals = np.array([found.signals for found, _, _ in rows], np.float16)
+        logs[row, :size], uses[row, :size] = candidates.logs, candidates.uses
+        forms[row, :size], log_probs[row, :size] = candidates.forms, scores
+    signals = np.array([candidates.signals for candidates, _, _ in rows], np.float16)
     return Choices(logs, uses, forms, signals, log_probs, np.array([true for _, _, true in rows], np.int64))
 
 

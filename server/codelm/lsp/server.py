@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from lsprotocol import types
@@ -90,6 +91,11 @@ class Server(LanguageServer):
     def client_can(self, capability: str) -> bool:
         """Whether the client says that it has a capability, such as ``workspace.configuration``."""
         return bool(get_capability(self.client_capabilities, capability, False))
+
+    @property
+    def shows_ghost_text(self) -> bool:
+        """Whether the client asks for inline completions."""
+        return get_capability(self.client_capabilities, "text_document.inline_completion", None) is not None
 
     def configure(self, raw: object) -> None:
         """Take settings over: tell the user what is wrong with them, load another model if they name one."""
@@ -392,8 +398,11 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
         return nothing()
     ls.current = document.uri
     cursor = to_offset(document.lines, params.position, encoding)
+    wanted = settings.completion
+    if settings.inline.enabled and ls.shows_ghost_text:  # it says how the line goes on, and better
+        wanted = replace(wanted, multi_token=False)
     try:
-        completions = await ls.worker.complete(document.snapshot, cursor, settings.completion)
+        completions = await ls.worker.complete(document.snapshot, cursor, wanted)
     except Cancelled:
         return ask_again()
     finally:
