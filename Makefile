@@ -25,7 +25,7 @@ CODE := server training tests
 .PHONY: run test lint format bench bench-gpu replay compare clean
 
 run: $(RUN)/installed
-	@$(RUN)/bin/codelm-lsp check editor-config/sample.py:14:29
+	@$(RUN)/bin/codelm-lsp check editor-config/sample.py:22:19
 
 test: $(DEV)/installed
 	$(BIN)/python -m pytest

@@ -17,3 +17,6 @@ class Notes:
 
     def exists(self):
         return os.path.exists(self.path)
+
+    def save(self, notes):
+        with open(
