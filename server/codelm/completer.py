@@ -75,9 +75,9 @@ class Completer:
         self._last = None
         self.knowledge.forget()
 
-    def opened(self, snapshot: Snapshot) -> None:
-        """Have a document that was opened read between completions."""
-        self.knowledge.opened(snapshot)
+    def opened(self, snapshot: Snapshot, offset: int | None = None) -> None:
+        """Have a document that was opened, or that much was put into, read between completions, up to ``offset``."""
+        self.knowledge.opened(snapshot, offset)
 
     def close(self, uri: str) -> None:
         """Forget an open document."""

@@ -95,7 +95,7 @@ class Knowledge:
         self.session = SessionVocabulary(self.checkpoint.vocabulary)
         self._reads: tuple[Trained, Trained] | None = None
         self._documents: dict[str, _Document] = {}
-        self._to_be_read: dict[str, Snapshot] = {}
+        self._to_be_read: dict[str, tuple[Snapshot, int]] = {}
         self._others: tuple[LearnedWorkspace | None, str, _Others | None] = None, "", None
         self.workspace = None
 
@@ -162,9 +162,11 @@ class Knowledge:
             states = no_states(self.states_key, reduction.dimensions)
         return StatesUpdate(states, index, network, self.checkpoint.vocabulary, reduction)
 
-    def opened(self, snapshot: Snapshot) -> None:
-        """Have a document that was opened read in time that is left over (``idle``)."""
-        self._to_be_read[snapshot.uri] = snapshot
+    def opened(self, snapshot: Snapshot, offset: int | None = None) -> None:
+        """Have a document that was opened, or that much was put into, read in time that is left over (``idle``): up to
+        ``offset``, or to its end.
+        """
+        self._to_be_read[snapshot.uri] = snapshot, len(snapshot.text) if offset is None else offset
 
     def idle(self, cancelled: Callable[[], bool] = never) -> bool:
         """Do a little of what is due, some 10 ms; return whether there is more."""
@@ -172,10 +174,10 @@ class Knowledge:
         if cancelled() or network is None:
             return False
         if self._to_be_read:
-            snapshot = self._to_be_read.pop(next(iter(self._to_be_read)))
+            snapshot, offset = self._to_be_read.pop(next(iter(self._to_be_read)))
             document = self._document(snapshot.uri)
-            lexed = document.file.lex(snapshot.text)
-            document.file.learn(lexed, len(lexed.tokens), snapshot.text, len(snapshot.text))
+            lexed = document.file.lex(snapshot.text[:offset])
+            document.file.learn(lexed, len(lexed.tokens), snapshot.text, offset)
             self._prefix(document, network).follow(document.file.above())
             return True
         prefixes = (document.prefix for document in self._documents.values())
@@ -193,6 +195,7 @@ class Knowledge:
         them: they stand in a string. ``typing``: whether a word is being typed. The network is left out where it can't
         read what it has not read yet by the ``deadline`` (``time.monotonic()`` seconds).
         """
+        self._to_be_read.pop(snapshot.uri, None)  # it is read now
         document, others = self._document(snapshot.uri), self._rest_of_workspace(snapshot.path)
         above = document.file.above()
         # Of a very long line, not all words are given.

@@ -24,7 +24,7 @@ from codelm.workspace import WorkspaceIndex
 
 HEADER = "codelm states 1"
 """What kept states begin with; other versions are not read."""
-MOST_WORDS = 500_000
+MOST_WORDS = 300_000
 """Words of a workspace that have states, at most: those of the files that its index has first, 38 MB in memory."""
 _DIGEST_BYTES = 16
 

@@ -64,9 +64,9 @@ class FakeCompleter:
     def close(self, uri: str) -> None:
         tell("closed", uri)
 
-    def opened(self, snapshot: Snapshot) -> None:
+    def opened(self, snapshot: Snapshot, offset: int | None = None) -> None:
         if snapshot.text.startswith("read "):
-            tell("opened", snapshot.version)
+            tell("opened", snapshot.version, *([] if offset is None else [offset]))
             self.to_read = int(snapshot.text.split()[1])
 
     def idle(self, cancelled) -> bool:

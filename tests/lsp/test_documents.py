@@ -5,13 +5,26 @@ from hypothesis import strategies as st
 from lsprotocol import types
 
 from codelm.lsp.convert import to_position
-from codelm.lsp.documents import changed, opened
+from codelm.lsp.documents import changed, end_of_change, opened
 from codelm.lsp.lines import Encoding, Lines
 
 CHARACTERS = st.sampled_from(["\r\n", "\r", "\n", "a", "bc", "é", "🐍", "\f", "\u2028", "\ud83d", "\ude00"])
 PIECES = st.lists(CHARACTERS, max_size=12).map("".join)
 EDITS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 8), PIECES), max_size=12)
 ENCODINGS = st.sampled_from(Encoding)
+
+
+@given(text=PIECES, at=st.integers(0, 30), removed=st.integers(0, 8), added=PIECES)
+def test_where_a_change_ends(text, at, removed, added):
+    at = min(at, len(text))
+    new = text[:at] + added + text[at + removed :]
+    end = end_of_change(text, new)
+    assert end <= at + len(added)
+    assert text.endswith(new[end:])
+
+
+def test_a_change_ends_behind_what_was_added():
+    assert end_of_change("f(b)", "f(a, b)") == len("f(a, ")
 
 
 def document(text: str):

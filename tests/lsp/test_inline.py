@@ -384,6 +384,21 @@ async def test_an_opened_document_is_read_while_nothing_is_asked(start):
     assert editor.events.count("opened 1") == 1
 
 
+async def test_what_is_pasted_is_read_ahead_up_to_where_the_cursor_is_behind_it(start):
+    editor = await start()
+    await editor.initialize()
+    editor.send(editor.opening("read 2\n\nend"))
+    await editor.complete(0, 2)
+    place = {"line": 1, "character": 0}
+    few, many = "x" * 100, "x" * 200
+    for version, text in ((2, few), (3, many)):
+        editor.send(editor.changing(version, {"range": {"start": place, "end": place}, "text": text}))
+    await editor.told("reading 1")
+    await editor.end()
+    assert [event for event in editor.events if event.startswith("opened")][-1] == f"opened 3 {7 + len(many)}"
+    assert not [event for event in editor.events if event.startswith("opened 2")]
+
+
 async def test_a_document_that_was_opened_before_the_model_was_loaded_is_read_then(start, tmp_path):
     ready = tmp_path / "ready"
     editor = await start()

@@ -41,8 +41,10 @@ class Completing(Protocol):
         """Drop all words that were learned since the model was loaded; ``workspace`` becomes None."""
         ...
 
-    def opened(self, snapshot: Snapshot) -> None:
-        """Note that a document was opened: there will be questions about it, and it can be read meanwhile."""
+    def opened(self, snapshot: Snapshot, offset: int | None = None) -> None:
+        """Note that a document was opened, or much was put into it before ``offset``: there will be questions about it,
+        and it can be read meanwhile, up to there.
+        """
         ...
 
     def close(self, uri: str) -> None:

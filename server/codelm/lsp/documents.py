@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from lsprotocol import types
 
 from codelm.completion import Snapshot
+from codelm.lexer import common_prefix
 from codelm.lsp.convert import to_offset
 from codelm.lsp.lines import Encoding, Lines
 from codelm.lsp.uris import path_of
@@ -34,6 +35,13 @@ class Document:
 def opened(item: types.TextDocumentItem) -> Document:
     """Return the first version of a document."""
     return Document(item.uri, item.language_id, item.version, Lines.of(item.text))
+
+
+def end_of_change(old: str, new: str) -> int:
+    """Return where in a new text ends what an old one doesn't have there."""
+    most = min(len(old), len(new))
+    same = common_prefix(old[: -most - 1 : -1], new[: -most - 1 : -1])
+    return len(new) - same
 
 
 def changed(

@@ -25,7 +25,7 @@ from codelm.errors import Cancelled, CodelmError
 from codelm.lsp import commands
 from codelm.lsp.completing import Completing, Load
 from codelm.lsp.convert import FIRST_KINDS, ask_again, nothing, to_completion_list, to_offset
-from codelm.lsp.documents import Document, changed, opened
+from codelm.lsp.documents import Document, changed, end_of_change, opened
 from codelm.lsp.inline import no_suggestions, to_inline_list, to_selected
 from codelm.lsp.learning import Learning, Wanted
 from codelm.lsp.lines import Encoding
@@ -47,6 +47,7 @@ TRIGGERS = (".", "@")
 
 WATCHED = ("**/*.py", "**/*.pyi", "**/.gitignore")
 
+_MUCH = 200  # characters that a change adds, from which it is read ahead
 SETTINGS_WAIT = 2.0
 """Seconds after which the model is loaded although the client has not told its settings yet."""
 
@@ -338,7 +339,10 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
     ls.worker.gate.expect()
     ls.worker.leave_line(uri)
     ls.current = uri
-    ls.documents[uri] = changed(document, params.text_document.version, params.content_changes, ls.encoding)
+    new = ls.documents[uri] = changed(document, params.text_document.version, params.content_changes, ls.encoding)
+    if len(new.lines.text) - len(document.lines.text) >= _MUCH and new.is_python:
+        # Pasted, say, or put back: the cursor is most likely behind it.
+        ls.worker.opened(new.snapshot, end_of_change(document.lines.text, new.lines.text))
 
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:

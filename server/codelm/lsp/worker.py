@@ -233,10 +233,10 @@ class Worker:
 
     # --- documents ----------------------------------------------------------------------------------------
 
-    def opened(self, snapshot: Snapshot) -> None:
-        """Have a document read while nothing else is to be done, if a model is loaded that can."""
+    def opened(self, snapshot: Snapshot, offset: int | None = None) -> None:
+        """Have a document read, up to an offset, while nothing else is to be done, if a model is loaded that can."""
         if self._loaded() is not None:
-            self._submit(lambda completer: completer.opened(snapshot))
+            self._submit(lambda completer: completer.opened(snapshot, offset))
 
     def leave_line(self, uri: str) -> None:
         """End the work on a document's line, for it changed or the cursor left it: its request raises ``Cancelled``.
