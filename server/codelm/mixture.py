@@ -196,9 +196,7 @@ class Mixture:
         for ranked in state.ranked:  # who asks for proposals asks for their scores next
             if np.array_equal(ids, ranked.ids[:, : ids.shape[1]]):
                 return ranked.scores[:, : ids.shape[1]].copy()
-        with np.errstate(divide="ignore"):
-            found: Scores = np.log(np.add.reduce(self.contributions(state, ids))).astype(np.float32)
-        return found  # that of [PAD] alone is -inf
+        return self._mixed(state, self.said(state, ids))
 
     def propose(self, state: MixtureState, k: int, allowed: Ids | None = None) -> Ids:
         """Return the K best next ids of each row, among those that a part proposes: (B, K), best first, -1 fills."""
@@ -206,8 +204,7 @@ class Mixture:
             return np.zeros((0, k), np.int64)
         proposed = self.candidates(state, k, allowed)
         said = self.said(state, proposed)
-        with np.errstate(divide="ignore"):
-            scores = np.log(np.add.reduce(said * self.shares(state).T[:, :, None])).astype(np.float32)
+        scores = self._mixed(state, said)
         scores[proposed < 0] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         best = np.full((len(proposed), k), -1, np.int64)
@@ -227,9 +224,7 @@ class Mixture:
 
     def contributions(self, state: MixtureState, ids: Ids) -> Floats:
         """Return what each part adds to the probabilities of ids (B, C): (parts, B, C)."""
-        said = self.said(state, ids)
-        said *= self.shares(state).T[:, :, None]
-        return said
+        return self._shared(state, self.said(state, ids))
 
     def said(self, state: MixtureState, ids: Ids) -> Floats:
         """Return the probabilities that each part gives to ids (B, C): (parts, B, C).
@@ -280,6 +275,17 @@ class Mixture:
         """Return what the gate is asked with: the signals of the context, and of each part, by their names."""
         parts = zip(self.parts, self._with_states(state), strict=True)
         return {CONTEXT: context_signals(self.forms[state.last])} | {n: part.signals(own) for n, (part, own) in parts}
+
+    def _shared(self, state: MixtureState, said: Floats) -> Floats:
+        """Return what parts said (parts, B, C), times their shares."""
+        shared: Floats = said * self.shares(state).T[:, :, None]
+        return shared
+
+    def _mixed(self, state: MixtureState, said: Floats) -> Scores:
+        """Return the logarithms of what all parts together said: (B, C)."""
+        with np.errstate(divide="ignore"):
+            found: Scores = np.log(np.add.reduce(self._shared(state, said))).astype(np.float32)
+        return found  # that of [PAD] alone is -inf
 
     def _state(self, parts: dict[str, Any], last: Ids) -> MixtureState:
         if self._neural:
