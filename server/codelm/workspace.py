@@ -83,6 +83,15 @@ class WorkspaceIndex:
         """Return whether an update to ``files`` would change nothing."""
         return len(files) == len(self.files) and all(self.has(file) for file in files)
 
+    def has_words_of(self, other: "WorkspaceIndex") -> bool:
+        """Return whether the files have the words that they have in another index, at the same places."""
+        return (
+            [(path, file.start, file.end, file.left_out) for path, file in self.files.items()]
+            == [(path, file.start, file.end, file.left_out) for path, file in other.files.items()]
+            and self.lexicon == other.lexicon
+            and np.array_equal(self.ids, other.ids)
+        )
+
     def has(self, file: Found) -> bool:
         """Return whether the index has the file as it is on the disk."""
         known = self.files.get(file.path)

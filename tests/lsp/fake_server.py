@@ -55,6 +55,7 @@ class FakeCompleter:
         self.states_key = ""
 
     def learned(self, index, _states) -> tuple[str, ...]:
+        tell("learned", len(index))
         return index.lexicon
 
     def forget(self) -> None:

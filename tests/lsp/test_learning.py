@@ -266,6 +266,20 @@ async def test_where_nobody_tells_of_changes_completions_find_them(begin):
     await session.until_offered("alph", "alpha_new", "alpha_of_one", "alpha_of_two")
 
 
+async def test_files_that_were_only_touched_cost_no_learning(begin, project):
+    session = await begin()
+    await session.until_offered("alph", "alpha_of_one", "alpha_of_two")
+    learned = [event for event in session.editor.events if event.startswith("learned")]
+    for name in ("one.py", "two.py"):
+        os.utime(project / name, (1_000_000_000, 1_000_000_000))
+    session.watched("one.py", "two.py")
+    await session.settle()
+    session.write("one.py", "alpha_after = 1\n")
+    session.watched("one.py")
+    await session.until_offered("alph", "alpha_after", "alpha_of_two")
+    assert len([event for event in session.editor.events if event.startswith("learned")]) == len(learned) + 1
+
+
 # The disk.
 
 

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError as NotYet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codelm.environment import find_environment
@@ -355,7 +355,7 @@ class Learner:
         else:
             give_back()  # megabytes that listing and the first completions left, which no publishing gives back
         if self._index is not self._saved:
-            self._save_at = time.monotonic()
+            self._save_at = time.monotonic() + (SAVE_LATER if self._index.has_words_of(self._saved) else 0)
 
     def _following(self) -> Iterator[None]:
         """Read the files that changed."""
@@ -386,7 +386,8 @@ class Learner:
 
     def _reading(self, files: Sequence[Found]) -> Iterator[None]:
         """Bring the index to what ``files`` are."""
-        update = self._update = Update(self._index, files, self._pause)
+        before = self._index
+        update = self._update = Update(before, files, self._pause)
         began = shown = saved = time.monotonic()
         self._publish_at = max(self._publish_at, began + FIRST_RESULT)
         try:
@@ -409,6 +410,10 @@ class Learner:
         finally:
             self._update = None
             self._surroundings.finished()
+        if before is self._published and self._index.has_words_of(before):  # files were touched, or written too lately
+            self._index = self._published = replace(self._index, order=before.order)
+            self._recalling.go_on(before, self._index)
+            return
         self._publish()
         LOG.info("learned %d words of %d files", len(self._index), len(self._index.files))
 
