@@ -289,11 +289,9 @@ def test_the_kinds_of_the_last_two_words_are_signals_however_they_were_read():
 def test_the_quickest_trained_model_is_the_n_gram_model_if_there_is_one():
     for trained, expected in ((BOTH, BOTH.ngram), (TRAINED, NGRAM)):
         mixture = mixed([3], [], [], unfitted(), trained.known + NEW, trained)
-        model, state = mixture.quickest(mixture.start())
-        assert model is expected
-        assert state is mixture.start().parts[BASE] or np.array_equal(state.nodes, NGRAM.start().nodes)
+        assert mixture.quickest is expected
     mixture = mixed([3], [], [], unfitted(), WIDE + NEW, NETWORK_ALONE)
-    assert mixture.quickest(mixture.start())[0] is mixture.trained.network
+    assert mixture.quickest is mixture.trained.network
 
 
 def test_without_caches_the_trained_models_are_mixed_alone():

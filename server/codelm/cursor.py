@@ -9,6 +9,10 @@ from codelm.fstring import open_field
 from codelm.lexer import Kind, Token, lex
 from codelm.words import words_of
 
+# Of as many tokens before the cursor the words are made, and of the rest of their line: of a line more than the models
+# and the grammar look at.
+_FEW_TOKENS = 48
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
@@ -40,7 +44,7 @@ def cursor_at(token: Token, before: Sequence[Token], behind: str) -> Cursor | No
     if token.kind is Kind.STRING and not _is_short_string(typed):
         return None
     kind = Kind.NUMBER if is_number else token.kind
-    return Cursor(kind, typed, token.start, list(words_of(before)), behind, layout.preferred_quote(before))
+    return Cursor(kind, typed, token.start, _words(before), behind, layout.preferred_quote(before))
 
 
 def _in_field(field: str, start: int, before: Sequence[Token], behind: str, quote: str) -> Cursor | None:
@@ -50,8 +54,16 @@ def _in_field(field: str, start: int, before: Sequence[Token], behind: str, quot
     if typed.kind not in (Kind.NAME, Kind.KEYWORD) or (tokens and tokens[-1].kind is Kind.NUMBER):
         return None
     inner = list(words_of(tokens))
-    words = [*words_of(before), "(", *inner]
+    words = [*_words(before), "(", *inner]
     return Cursor(typed.kind, typed.text[:-1], start + typed.start, words, behind, quote, 1 + len(inner))
+
+
+def _words(tokens: Sequence[Token]) -> list[str]:
+    """Return the words of whole logical lines at the end of some tokens, of a few tokens at least."""
+    first = max(0, len(tokens) - _FEW_TOKENS)
+    while first and tokens[first - 1].kind is not Kind.NEWLINE:
+        first -= 1
+    return list(words_of(tokens[first:]))
 
 
 def _is_short_string(typed: str) -> bool:

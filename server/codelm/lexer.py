@@ -40,6 +40,9 @@ class Kind(Enum):
     BLANK = "blank"
     ERROR = "error"
 
+    # Kinds are looked up for every token, and Enum's own would be run by Python, and not in C.
+    __hash__ = object.__hash__
+
 
 class Token(NamedTuple):
     """One token: ``text`` stands at ``start`` characters (code points) into the source."""

@@ -245,10 +245,10 @@ class Mixture:
                 said[number][unknown] *= self._kept
         return said
 
-    def quickest(self, state: MixtureState) -> tuple[Part[Any], Any]:
-        """Return the trained model that answers in the least time, and its state: for what need not be exact."""
-        name = next(iter(self._models))
-        return self._models[name], state.parts[name]
+    @property
+    def quickest(self) -> Part[Any]:
+        """The trained model that answers in the least time: for what need not be exact."""
+        return next(iter(self._models.values()))
 
     def without_network(self, state: MixtureState) -> tuple["Mixture", MixtureState]:
         """Return the mixture of what answers at once, with its state: for what is asked for often and need not be as

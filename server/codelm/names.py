@@ -15,15 +15,19 @@ from codelm import grammar, rerank
 from codelm.candidates import Candidates
 from codelm.completion import Completion, CompletionKind, Source
 from codelm.grammar import Expected
+from codelm.mixture import Mixture
 from codelm.model import Ids, Scores, among
 from codelm.request import Request
 from codelm.vocabulary import EOS, UNK, Vocabulary
 from codelm.weights import BASE, FILE, FORM, NETWORK, NEURAL, NEURAL_WORKSPACE, WORKSPACE
+from codelm.words import NEWLINE
 
 # How probable it is that a name is one of those that are known to be there, where others are possible.
 _NAMED_SHARE = 0.9
 # Of the names that are known to be there, how probable it is that one is meant that no model has met there.
 _UNMET_SHARE = 0.15
+# In front of what else functions are called: one behind which a call is likely makes a word a function.
+_BEFORE_CALLS = ("=", "(", "if", NEWLINE)
 _SOURCES = {
     FILE: Source.FILE, FORM: Source.FILE, NEURAL: Source.FILE, WORKSPACE: Source.PROJECT,
     NEURAL_WORKSPACE: Source.PROJECT, NETWORK: Source.NETWORK, BASE: Source.BASE,
@@ -35,6 +39,8 @@ class Names:
 
     def __init__(self, vocabulary: Vocabulary):
         self._vocabulary = vocabulary
+        # Whether a call is likely behind a word, by whether a dot stands in front of it, and by the word.
+        self._calls: dict[bool, dict[int, bool]] = {True: {}, False: {}}
 
     def items(self, request: Request, best: Ids, scores: Scores, named: Candidates | None) -> list[Completion]:
         """Return the best words, with their log probabilities, as items of a list."""
@@ -116,24 +122,31 @@ class Names:
         line = grammar.line_of(request.cursor.words)
         written = [_written_kind(word, line) for word in words]
         asked = [word for word, kind in zip(best.tolist(), written, strict=True) if kind is None]
-        called = self._called(request, asked)
-        after_dot = bool(line) and line[-1] == "."
+        after_dot = line[-1:] == ["."]
+        called = self._called(request.mixture, asked, after_dot=after_dot)
         return [
             kind or _callable_kind(is_called=word in called, after_dot=after_dot)
             for word, kind in zip(best.tolist(), written, strict=True)
         ]
 
-    def _called(self, request: Request, words: Sequence[int]) -> set[int]:
-        """Return those of the words behind which a call is likely; all that the model lacks are one to it."""
-        if not words:
-            return set()
-        model, state = request.mixture.quickest(request.state)
-        known = {word: word if word < request.mixture.known else UNK for word in words}
-        different = np.array(list(dict.fromkeys(known.values())), np.int64)
-        after = model.step(state, np.zeros(len(different), np.int64), different)
-        scores = model.score(after, np.full((len(different), 1), self._vocabulary.id("(")))[:, 0]
-        called = set(different[scores > math.log(0.5)].tolist())
-        return {word for word, as_known in known.items() if as_known in called}
+    def _called(self, mixture: Mixture, words: Sequence[int], *, after_dot: bool) -> set[int]:
+        """Return those of the words behind which a call is likely; all that the model lacks are one to it.
+
+        It is asked once for each word, and not behind all that stands before the cursor: that took longer than all else
+        that is found out of a list's items.
+        """
+        calls = self._calls[after_dot]
+        known = {word: word if word < mixture.known else UNK for word in words}
+        if new := [word for word in dict.fromkeys(known.values()) if word not in calls]:
+            model, ids = mixture.quickest, np.array(new, np.int64)
+            bracket = np.full((len(ids), 1), self._vocabulary.id("("))
+            scores = np.full(len(ids), -np.inf)
+            for before in (".",) if after_dot else _BEFORE_CALLS:
+                state = model.read(model.start(), self._vocabulary.ids([before]))
+                after = model.step(state, np.zeros(len(ids), np.int64), ids)
+                np.maximum(scores, model.score(after, bracket)[:, 0], out=scores)
+            calls.update(zip(new, (scores > math.log(0.5)).tolist(), strict=True))
+        return {word for word, as_known in known.items() if calls[as_known]}
 
 
 def _best(ids: Ids, scores: Scores, limit: int) -> tuple[Ids, Scores]:
