@@ -484,13 +484,13 @@ def test_what_is_too_large_is_read_by_another_thread(workspace):
 def test_two_threads_may_use_it(workspace):
     """One asks while another reads; what is known never changes."""
     write(workspace.folder, {f"m{n}.py": f"class C{n}:\n    x{n} = 1\n" for n in range(100)})
-    imports = "".join(f"import m{n}\n" for n in range(100))
+    imports = [f"m{n}" for n in range(100)]
     errors = []
 
     def read() -> None:
         try:
             for _ in range(20):
-                workspace.index.want(scan(imports))
+                workspace.index.want(imports)
                 workspace.index.read_pending()
                 workspace.index.look_again()
         except Exception as error:  # noqa: BLE001 - whatever it is, the test tells
@@ -504,14 +504,14 @@ def test_two_threads_may_use_it(workspace):
     assert not errors
 
 
-def test_what_a_document_imports_can_be_read_ahead(workspace):
-    workspace.index.want(scan("import shapes\nfrom web.app import App\nimport nowhere\n"))
+def test_what_is_likely_to_be_imported_can_be_read_ahead(workspace):
+    workspace.index.want(["shapes", "web.app", "nowhere"])
     assert workspace.index.read_pending() == 2
     assert "route" in workspace.names("from web.app import App\nApp.|", budget=0)
 
 
 def test_reading_ahead_can_be_stopped(workspace):
-    workspace.index.want(scan("import shapes, web\n"))
+    workspace.index.want(["shapes", "web"])
     assert workspace.index.read_pending(stop=lambda: True) == 0
     assert workspace.index.has_pending
 

@@ -13,12 +13,12 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from codelm import exports, importable_store
-from codelm.buffer import Buffer, scan
+from codelm.buffer import scan
 from codelm.environment import Environment, source_folders
 from codelm.exports import Module
 from codelm.importable_store import Line
@@ -135,11 +135,10 @@ class Importable:
 
     # --- reading ------------------------------------------------------------------------------------------
 
-    def want(self, buffer: Buffer) -> None:
-        """Note the modules that a document imports as pending, so that they are known before they are asked for."""
-        sources = {entry.source.partition(":")[0] for entry in buffer.module.entries.values() if entry.source}
-        for name in sources | set(buffer.module.stars):
-            found = self.find(name, buffer.module.name)
+    def want(self, names: Iterable[str]) -> None:
+        """Note modules as pending that are likely to be asked for, so that nobody waits for them then."""
+        for name in names:
+            found = self.find(name)
             if found is not None and found.file and found.file not in self._known:
                 self.postpone([found])
 

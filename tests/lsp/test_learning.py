@@ -283,6 +283,13 @@ async def test_files_that_were_only_touched_cost_no_learning(begin, project):
 # The disk.
 
 
+async def test_modules_that_the_workspace_imports_are_read_before_they_are_asked_for(begin, project, cache):
+    (project / "two.py").write_text("alpha_of_two = 2\nimport colorsys\n", encoding="utf-8")
+    session = await begin()
+    await session.until_offered("alph", "alpha_of_one", "alpha_of_two")
+    await session.until_saved(cache, "colorsys.py", "rgb_to_hsv")
+
+
 async def test_the_second_start_reads_no_file(begin, project, cache):
     session = await begin()
     await session.until_saved(cache, "alpha_of_one", "alpha_of_two")

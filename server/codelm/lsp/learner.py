@@ -13,6 +13,7 @@ from pathlib import Path
 from codelm.environment import find_environment
 from codelm.errors import Cancelled, StorageError, UsageError
 from codelm.importable import Importable
+from codelm.imports import imported
 from codelm.learned import ordered
 from codelm.lsp.completing import Completing
 from codelm.lsp.gate import Gate
@@ -41,6 +42,8 @@ LISTING_SHARE = 0.01
 """Of the time, for looking whether files changed that nobody told of."""
 SAVE_LATER, SAVE_MEANWHILE = 30.0, 20.0
 """Seconds from a small change to its being saved, and between two savings while many files are read."""
+READ_AHEAD = 40
+"""Modules that are read before anybody asks for their names, in a second or two altogether."""
 _SHOWN_AFTER, _SHOWN_EVERY = 0.5, 0.25
 
 
@@ -57,6 +60,7 @@ class Learner:
         self._index = WorkspaceIndex()
         self._published = self._saved = self._index
         self._importable: Importable | None = None
+        self._has_read_ahead = False
         self._recalling = Recalling()
         self._forgotten_here: set[str] = set()  # also what could not be noted on the disk
         self._warned = self._was_opened = False
@@ -354,6 +358,9 @@ class Learner:
             yield from self._reading(listing.files)
         else:
             give_back()  # megabytes that listing and the first completions left, which no publishing gives back
+        if len(self._index) and self._importable is not None and not self._has_read_ahead:
+            yield
+            self._read_ahead(self._importable)
         if self._index is not self._saved:
             self._save_at = time.monotonic() + (SAVE_LATER if self._index.has_words_of(self._saved) else 0)
 
@@ -482,6 +489,7 @@ class Learner:
         store = self._store.folder if learns and self._store is not None else None
         environment = find_environment(roots, self._wanted.interpreter)
         LOG.info("importable names: %s", environment.found)
+        self._has_read_ahead = False
         self._importable = Importable(roots if learns else (), environment, store, self._without_names(forgotten))
         if self._completer is not None:
             self._completer.importable = self._importable
@@ -492,6 +500,12 @@ class Learner:
         """
         marked = Forgotten() if forgotten is None or forgotten.workspace else forgotten
         return _Both(marked, frozenset(self._forgotten_here))
+
+    def _read_ahead(self, importable: Importable) -> None:
+        """Have the modules read that the workspace imports most: who completes in it will ask for them."""
+        self._has_read_ahead = True
+        found = imported(self._index, lambda path: importable.module_name(Path(path)))
+        importable.want(name for name, _ in found.most_common(READ_AHEAD))
 
     def _read_importable(self, importable: Importable) -> None:
         """Read one of the modules that completions wait for."""
