@@ -62,12 +62,17 @@ class Steps:
 
 # --- the law ------------------------------------------------------------------------------------------------------
 
-# What happens to a document: at a place (a share of its words), so many words are removed and others put there; the
-# cursor then stands so many words behind them. Or time passes, in which words are read; or a completion is asked for.
+# What happens to a document: at a place (a share of the words above the cursor), so many words are removed and others
+# put there. Or the cursor moves to another share of all words; time passes, in which words are read; or a completion is
+# asked for.
 edits = st.tuples(st.just("edit"), st.floats(0, 1), st.integers(0, 300), st.integers(0, 200))
 typing = st.tuples(st.just("edit"), st.just(1.0), st.integers(0, 2), st.integers(0, 3))
 events = st.one_of(
-    edits, typing, st.tuples(st.just("time"), st.integers(1, 150)), st.tuples(st.just("ask"), st.integers(0, 400))
+    edits,
+    typing,
+    st.tuples(st.just("move"), st.floats(0, 1)),
+    st.tuples(st.just("time"), st.integers(1, 150)),
+    st.tuples(st.just("ask"), st.integers(0, 400)),
 )
 
 
@@ -81,7 +86,7 @@ events = st.one_of(
 def test_whatever_was_edited_it_is_what_reading_from_scratch_gives(name, runner, happens, size, most, seed):
     network = networks.opened(name, runner)
     cache = PrefixCache(network, most_vectors=most)
-    ids = words(size, seed)
+    ids, below = words(size, seed), words(0)
     cache.follow(ids)
     shown = []
     for number, (what, *how) in enumerate(happens):
@@ -89,6 +94,10 @@ def test_whatever_was_edited_it_is_what_reading_from_scratch_gives(name, runner,
             place, removed, added = how
             at = max(0, round(place * len(ids)) - removed)
             ids = np.concatenate([ids[:at], words(added, seed + number), ids[at + removed :]])
+            cache.follow(ids)
+        elif what == "move":
+            every = np.concatenate([ids, below])
+            ids, below = np.split(every, [round(how[0] * len(every))])
             cache.follow(ids)
         elif what == "time":
             cache.catch_up(how[0])
@@ -130,6 +139,24 @@ def test_a_keystroke_costs_nothing_and_a_word_one_step(monkeypatch):
     cache.follow(np.append(ids, 7))
     cache.state(ALL)
     assert steps.taken() == 1
+
+
+def test_a_cursor_that_moves_up_and_down_again_costs_what_is_new(monkeypatch):
+    steps, ids = Steps(monkeypatch), words(1500)
+    cache = PrefixCache(steps.network)
+    cache.follow(ids)
+    cache.state(ALL)
+    steps.taken()
+    for place in (300, 900, 600, 1495, 1500, 100):
+        cache.follow(np.append(ids[:place], 7))
+        cache.follow(ids[:place])
+        reading = cache.state(ALL)
+        assert steps.taken() < 64
+        is_as_from_scratch(steps.network, reading, ids[:place])
+        steps.taken()
+    cache.follow(np.concatenate([ids[:400], [7], ids[400:]]))  # an edit: all below is read anew
+    cache.state(ALL)
+    assert 1500 - 400 <= steps.taken() <= 1500 - 400 + 64
 
 
 def test_what_is_missing_is_what_was_not_read_yet_of_the_whole_or_its_tail():

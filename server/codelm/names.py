@@ -113,7 +113,9 @@ class Names:
 
         @lru_cache(maxsize=16)
         def allowed(wanted: Expected, forbidden: frozenset[str]) -> Ids:
-            return np.setdiff1d(classes[wanted], vocabulary.ids(sorted(forbidden)))
+            known, others = classes[wanted], vocabulary.ids(sorted(forbidden))
+            places = known.searchsorted(others)
+            return np.delete(known, places[known.take(places, mode="clip") == others])
 
         return allowed
 

@@ -7,12 +7,16 @@ words further above at every 64th::
     words     from json import …                      return self . cursor|
     vectors   what the head reads before each of the last few thousand words, and at the cursor
 
+A cursor that moves up leaves words behind that were read already. What was read of them is kept beside, for when it
+moves down again and nothing was changed in between.
+
 A document that was just opened is longer than can be read at once. The words next to the cursor are then read as if
 they began it, and the rest is read behind, when there is time.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Generic, TypeVar
@@ -31,6 +35,8 @@ MOST_VECTORS = 2048
 _FAR, _NEAR = 64, 8  # words that are read at once, far from the cursor and near it; a state is kept behind them
 _RECENT = 64  # words before the last one that count as near
 _MOST_STATES = 1024  # states that are kept of a document, besides the recent ones
+_MUCH = 64  # words that are kept beside rather than read again
+_TYPED = 16  # words before the cursor that may be new where it moved: a line's, and the ends of blocks
 _AGAIN = 256  # words that are read again for their vectors, where none is kept
 _ROOM = 256  # vectors that are made room for, at least
 
@@ -56,8 +62,8 @@ class PrefixCache(Generic[A]):
     """A network's states along the words above the cursor of one document. Not thread-safe.
 
     It is bounded: 1,024 states and some (of 5 kB each for an LSTM of 512 with a projection to 256), and
-    ``most_vectors`` vectors (of 1 kB each) with a quarter more room. That is 10 MB, and as much again, at most, while a
-    document is not read whole.
+    ``most_vectors`` vectors (of 1 kB each) with a quarter more room. That is 10 MB, and as much again, at most, for
+    what is kept beside, and while a document is not read whole.
     """
 
     def __init__(self, network: NeuralModel[A], *, most_vectors: int = MOST_VECTORS):
@@ -66,6 +72,7 @@ class PrefixCache(Generic[A]):
         self._ids: Ids = np.zeros(0, np.int64)
         self._front = _Run(network, 0, most_vectors)
         self._tail: _Run[A] | None = None  # there while the front has not been read on to the cursor
+        self._beside: tuple[Ids, _Run[A]] | None = None  # words that the cursor left behind, and what was read of them
 
     @property
     def missing(self) -> int:
@@ -75,9 +82,11 @@ class PrefixCache(Generic[A]):
     def follow(self, ids: Ids) -> None:
         """Have the words above the cursor be ids (T,). What was read of other words is forgotten."""
         same = _common_prefix(self._ids, ids)
+        self._keep_beside(ids, same)
         self._ids = ids.copy()
         self._ids.flags.writeable = False
         self._front.cut(same)
+        self._take_from_beside()
         if self._tail is not None and same <= self._tail.begin:
             self._tail = None
         if self._tail is not None:
@@ -103,6 +112,27 @@ class PrefixCache(Generic[A]):
         self._tail = None
         return False
 
+    def _keep_beside(self, ids: Ids, same: int) -> None:
+        """Keep what was read so far, where much of it goes beyond the ``same`` first words and more than is kept."""
+        read = self._front.read
+        if read - same <= _MUCH or same < len(ids) - _TYPED:  # after an edit further above they won't come again
+            return
+        if self._beside is not None:
+            kept, run = self._beside
+            if run.read > read and _common_prefix(kept, self._ids) >= read:
+                return
+        self._beside = self._ids, self._front.copy()
+
+    def _take_from_beside(self) -> None:
+        """Go on from what is kept beside, where that has been read further along the words that there are."""
+        if self._beside is None:
+            return
+        kept, run = self._beside
+        known = min(_common_prefix(kept, self._ids), run.read)
+        if known - self._front.read > _MUCH:
+            self._front = run.copy()
+            self._front.cut(known)
+
     def _nearest(self, at_once: int) -> "_Run[A]":
         """Return what is to be read on: the whole document, or its tail."""
         end, tail = len(self._ids), self._tail
@@ -126,6 +156,12 @@ class _Run(Generic[A]):
         self._recent = [(begin, network.start())]
         self._vectors = _Vectors(network.shape.width, most_vectors)
         self._vectors.add(unit(network.vectors(network.start())))
+
+    def copy(self) -> "_Run[A]":
+        """Return the same, to be cut and read on apart from this."""
+        other = copy(self)
+        other._old, other._recent, other._vectors = self._old.copy(), self._recent.copy(), self._vectors.copy()
+        return other
 
     @property
     def read(self) -> int:
@@ -195,6 +231,12 @@ class _Vectors:
 
     def __len__(self) -> int:
         return self._count
+
+    def copy(self) -> "_Vectors":
+        """Return the same, to be cut and added to apart from this: rows are shared until then."""
+        other = copy(self)
+        other._shown = len(self._rows) + 1  # all of them are the other's: none is written
+        return other
 
     def add(self, vectors: Floats) -> None:
         """Add vectors, (N, P)."""
