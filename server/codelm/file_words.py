@@ -28,6 +28,7 @@ class FileWords:
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}  # id → the word's number among the distinct words of the file
+        self._number_of: Numbers = np.zeros(0, np.int32)  # the same by id, NOTHING where there is none
         self._words: Ids = np.zeros(0, np.int64)
         self._order: Ids = np.zeros(0, np.int64)  # the numbers of the words, sorted by their ids
         self._above: Numbers = np.zeros(0, np.int32)
@@ -64,11 +65,20 @@ class FileWords:
         )  # fmt: skip
 
     def _numbered(self, ids: Ids) -> Numbers:
-        words, numbers, known = ids.tolist(), self._numbers, len(self._words)
-        found = np.fromiter((numbers.setdefault(word, len(numbers)) for word in words), np.int32, len(words))
-        if len(numbers) > known:
-            self._words = np.fromiter(numbers, np.int64, len(numbers))
+        if not len(ids):
+            return np.zeros(0, np.int32)
+        if (size := int(ids.max()) + 1) > len(self._number_of):
+            room = np.full(size + size // 4 - len(self._number_of), NOTHING, np.int32)
+            self._number_of = np.concatenate([self._number_of, room])
+        found = self._number_of[ids]
+        if found.min() < 0:
+            added = list(dict.fromkeys(ids[found < 0].tolist()))  # numbered as they are met
+            numbers = range(len(self._words), len(self._words) + len(added))
+            self._numbers.update(zip(added, numbers, strict=True))
+            self._number_of[added] = numbers
+            self._words = np.append(self._words, added)
             self._order = self._words.argsort(kind="stable")
+            found = self._number_of[ids]
         return found
 
 
