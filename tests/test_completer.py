@@ -17,6 +17,7 @@ from codelm.errors import Cancelled
 from codelm.importable import Importable
 from codelm.knowledge import Knowledge
 from codelm.learned import ordered
+from codelm.names import Names
 from codelm.workspace import WorkspaceIndex, updated, without
 from codelm.workspace_cache import WorkspaceModel
 from codelm.workspace_files import path_key, source_files
@@ -135,6 +136,16 @@ def test_lone_operators_and_brackets_are_never_items(completer):
 )
 def test_kinds(completer, source, text, kind):
     assert kind in [item.kind for item in complete(completer, source).items if item.text == text]
+
+
+def test_kinds_that_are_found_out_ahead_are_those_that_are_found_when_asked(completer, monkeypatch):
+    sources = ("x = |", "x.|", "for a in |", "|")
+    expected = [complete(completer, source, limit=100, multi_token=False).items for source in sources]
+    ahead = Completer(models.checkpoint())
+    while ahead.idle():
+        pass
+    monkeypatch.setattr(Names, "_calls_of", None)  # nobody asks any more
+    assert [complete(ahead, source, limit=100, multi_token=False).items for source in sources] == expected
 
 
 def test_short_strings_are_completed_in_their_own_quotes(completer):

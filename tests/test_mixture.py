@@ -287,11 +287,9 @@ def test_the_kinds_of_the_last_two_words_are_signals_however_they_were_read():
 
 
 def test_the_quickest_trained_model_is_the_n_gram_model_if_there_is_one():
-    for trained, expected in ((BOTH, BOTH.ngram), (TRAINED, NGRAM)):
-        mixture = mixed([3], [], [], unfitted(), trained.known + NEW, trained)
-        assert mixture.quickest is expected
-    mixture = mixed([3], [], [], unfitted(), WIDE + NEW, NETWORK_ALONE)
-    assert mixture.quickest is mixture.trained.network
+    assert BOTH.quickest is BOTH.ngram
+    assert TRAINED.quickest is NGRAM
+    assert NETWORK_ALONE.quickest is NETWORK_ALONE.network
 
 
 def test_without_caches_the_trained_models_are_mixed_alone():

@@ -104,7 +104,9 @@ class Completer:
 
     def idle(self, cancelled: Callable[[], bool] = never) -> bool:
         """Do a little of what is due between completions, some 10 ms; return whether there is more."""
-        return self.knowledge.idle(cancelled)
+        return self.knowledge.idle(cancelled) or (
+            not cancelled() and self._names.idle(self.knowledge.checkpoint.trained)
+        )
 
     def warm_up(self) -> None:
         """Have ready what is made when it is first needed, so that nobody waits for it at the first key.

@@ -86,6 +86,13 @@ class Trained:
     ngram: Part[Any] | None = None
     network: NeuralModel[Any] | None = None
 
+    @property
+    def quickest(self) -> Part[Any]:
+        """The model that answers in the least time: for what need not be exact."""
+        model = self.network if self.ngram is None else self.ngram
+        assert model is not None
+        return model
+
     def reading(self, words: Sequence[str]) -> "Trained":
         """Return the same, where the network reads the ids behind the vocabulary as these words."""
         return self if self.network is None else replace(self, network=self.network.reading(words))
@@ -244,11 +251,6 @@ class Mixture:
                     said[number][new] *= self._spread[ids[new] - self.known]
                 said[number][unknown] *= self._kept
         return said
-
-    @property
-    def quickest(self) -> Part[Any]:
-        """The trained model that answers in the least time: for what need not be exact."""
-        return next(iter(self._models.values()))
 
     def without_network(self, state: MixtureState) -> tuple["Mixture", MixtureState]:
         """Return the mixture of what answers at once, with its state: for what is asked for often and need not be as
