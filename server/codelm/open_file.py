@@ -14,7 +14,7 @@ from codelm.secrecy import without_secrets
 from codelm.session import SessionVocabulary
 from codelm.words import words_of
 
-BELOW = 20_000
+BELOW = 10_000
 """Characters below the cursor's line that are learned, whole lines: they are lexed when the cursor leaves its line."""
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
+from lsprotocol.converters import get_converter
 
 from codelm.completion import Completion, CompletionKind, Completions, Source
-from codelm.lsp.convert import FIRST_KINDS, ask_again, nothing, to_completion_list, to_offset, to_position
+from codelm.lsp.convert import FIRST_KINDS, ask_again, nothing, to_completion_list, to_json, to_offset, to_position
 from codelm.lsp.lines import Encoding, Lines
 
 CHARACTERS = st.sampled_from("ab\n\r\f\v\x1c\x85\u2028é€𝒳🐍\ud83d\ude00") | st.characters(codec=None)
@@ -115,6 +116,20 @@ def test_items_replace_what_is_typed():
     [item] = completion_list("🐍 = se", "self", start=4).items
     assert item.text_edit == types.TextEdit(types.Range(types.Position(0, 5), types.Position(0, 7)), "self")
     assert item.label == "self"
+
+
+@pytest.mark.parametrize("details", [False, True])
+def test_a_list_is_sent_as_a_converter_would_send_it(details):
+    kinds = [CompletionKind.VARIABLE, CompletionKind.CLASS, CompletionKind.LINE]
+    for complete, sources in ((True, [Source.FILE, Source.BASE, Source.PROJECT]), (False, [])):
+        items = [
+            Completion(f"self.é{source.value}", kind, 0.1, source) for kind, source in zip(kinds, sources, strict=False)
+        ]
+        found = Completions(tuple(items), 4, complete)
+        answer = to_completion_list(found, Lines.of("x = se"), 6, Encoding.UTF16, details=details)
+        assert to_json(answer) == get_converter().unstructure(answer, types.CompletionList)
+    for empty in (nothing(), ask_again()):
+        assert to_json(empty) == get_converter().unstructure(empty, types.CompletionList)
 
 
 def test_the_order_is_kept_by_sort_text():

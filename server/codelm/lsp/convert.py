@@ -1,6 +1,7 @@
 """From the Language Server Protocol's types to codelm's and back. Pure functions."""
 
 from collections.abc import Collection
+from typing import Any
 
 from lsprotocol import types
 
@@ -80,6 +81,34 @@ def to_completion_list(
         for rank, completion in enumerate(completions.items)
     ]
     return types.CompletionList(is_incomplete=not completions.complete, items=items)
+
+
+def to_json(answer: types.CompletionList) -> dict[str, Any]:
+    """Return a list that ``to_completion_list`` made, as it is sent: what a converter would make of it, in a tenth of
+    its time.
+    """
+    items = []
+    for item in answer.items:
+        assert isinstance(item.text_edit, types.TextEdit)
+        edit = item.text_edit
+        sent: dict[str, Any] = {
+            "label": item.label,
+            "kind": item.kind,
+            "sortText": item.sort_text,
+            "filterText": item.filter_text,
+            "textEdit": {"range": _range_as_json(edit.range), "newText": edit.new_text},
+        }
+        if item.label_details is not None:
+            sent["labelDetails"] = {"description": item.label_details.description}
+        items.append(sent)
+    return {"isIncomplete": answer.is_incomplete, "items": items}
+
+
+def _range_as_json(found: types.Range) -> dict[str, Any]:
+    return {
+        "start": {"line": found.start.line, "character": found.start.character},
+        "end": {"line": found.end.line, "character": found.end.character},
+    }
 
 
 def _item(

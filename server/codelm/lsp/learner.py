@@ -506,6 +506,7 @@ class Learner:
         self._has_read_ahead = True
         found = imported(self._index, lambda path: importable.module_name(Path(path)))
         importable.want(name for name, _ in found.most_common(READ_AHEAD))
+        importable.modules.submodules("")  # all that stands behind "import": every folder is listed for it
 
     def _read_importable(self, importable: Importable) -> None:
         """Read one of the modules that completions wait for."""
