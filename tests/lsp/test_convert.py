@@ -4,6 +4,7 @@ A text here is anything an editor can send: astral characters, lone surrogates, 
 break. The reference implementations are slow and plain.
 """
 
+import json
 import re
 
 import pytest
@@ -13,7 +14,15 @@ from lsprotocol import types
 from lsprotocol.converters import get_converter
 
 from codelm.completion import Completion, CompletionKind, Completions, Source
-from codelm.lsp.convert import FIRST_KINDS, ask_again, nothing, to_completion_list, to_json, to_offset, to_position
+from codelm.lsp.convert import (
+    FIRST_KINDS,
+    JsonList,
+    ask_again,
+    nothing,
+    to_completion_list,
+    to_offset,
+    to_position,
+)
 from codelm.lsp.lines import Encoding, Lines
 
 CHARACTERS = st.sampled_from("ab\n\r\f\v\x1c\x85\u2028é€𝒳🐍\ud83d\ude00") | st.characters(codec=None)
@@ -109,27 +118,18 @@ def test_units_of_one_line():
 def completion_list(text: str, *items: str, start: int, complete: bool = True, **options):
     """Complete at the end of ``text`` with plain variables."""
     completions = Completions(tuple(Completion(item, CompletionKind.VARIABLE, 0.1) for item in items), start, complete)
-    return to_completion_list(completions, Lines.of(text), len(text), Encoding.UTF16, **options)
+    return as_read(to_completion_list(completions, Lines.of(text), len(text), Encoding.UTF16, **options))
+
+
+def as_read(sent: JsonList) -> types.CompletionList:
+    """Return a list as a client reads it."""
+    return get_converter().structure(json.loads(json.dumps(sent)), types.CompletionList)
 
 
 def test_items_replace_what_is_typed():
     [item] = completion_list("🐍 = se", "self", start=4).items
     assert item.text_edit == types.TextEdit(types.Range(types.Position(0, 5), types.Position(0, 7)), "self")
     assert item.label == "self"
-
-
-@pytest.mark.parametrize("details", [False, True])
-def test_a_list_is_sent_as_a_converter_would_send_it(details):
-    kinds = [CompletionKind.VARIABLE, CompletionKind.CLASS, CompletionKind.LINE]
-    for complete, sources in ((True, [Source.FILE, Source.BASE, Source.PROJECT]), (False, [])):
-        items = [
-            Completion(f"self.é{source.value}", kind, 0.1, source) for kind, source in zip(kinds, sources, strict=False)
-        ]
-        found = Completions(tuple(items), 4, complete)
-        answer = to_completion_list(found, Lines.of("x = se"), 6, Encoding.UTF16, details=details)
-        assert to_json(answer) == get_converter().unstructure(answer, types.CompletionList)
-    for empty in (nothing(), ask_again()):
-        assert to_json(empty) == get_converter().unstructure(empty, types.CompletionList)
 
 
 def test_the_order_is_kept_by_sort_text():
@@ -171,18 +171,17 @@ def test_labels_are_one_line(text, label):
 def test_an_incomplete_list_says_so():
     assert completion_list("", "a", start=0, complete=True).is_incomplete is False
     assert completion_list("", "a", start=0, complete=False).is_incomplete is True
-    assert (nothing().is_incomplete, ask_again().is_incomplete) == (False, True)
-    assert not nothing().items
-    assert not ask_again().items
+    assert nothing() == {"isIncomplete": False, "items": []}
+    assert ask_again() == {"isIncomplete": True, "items": []}
 
 
 @pytest.mark.parametrize("kind", CompletionKind)
 def test_every_kind_has_an_icon_that_every_client_knows(kind):
     completions = Completions((Completion("x", kind, 0.5),), 0, complete=True)
-    [new] = to_completion_list(completions, Lines.of(""), 0, Encoding.UTF8).items
-    [old] = to_completion_list(completions, Lines.of(""), 0, Encoding.UTF8, FIRST_KINDS).items
+    [new] = as_read(to_completion_list(completions, Lines.of(""), 0, Encoding.UTF8)).items
+    [old] = as_read(to_completion_list(completions, Lines.of(""), 0, Encoding.UTF8, FIRST_KINDS)).items
     assert old.kind in FIRST_KINDS
-    assert new.kind.name == {"LINE": "Text"}.get(kind.name, kind.name.capitalize())
+    assert types.CompletionItemKind(new.kind).name == {"LINE": "Text"}.get(kind.name, kind.name.capitalize())
 
 
 @pytest.mark.parametrize(
@@ -197,8 +196,8 @@ def test_every_kind_has_an_icon_that_every_client_knows(kind):
 )
 def test_an_item_says_where_it_comes_from_to_editors_that_show_it(source, shown):
     completions = Completions((Completion("x", CompletionKind.VARIABLE, 0.5, source),), 0, complete=True)
-    [plain] = to_completion_list(completions, Lines.of(""), 0, Encoding.UTF8).items
-    [item] = to_completion_list(completions, Lines.of(""), 0, Encoding.UTF8, details=True).items
+    [plain] = as_read(to_completion_list(completions, Lines.of(""), 0, Encoding.UTF8)).items
+    [item] = as_read(to_completion_list(completions, Lines.of(""), 0, Encoding.UTF8, details=True)).items
     assert plain.label_details is None
     assert item.label_details == (shown and types.CompletionItemLabelDetails(description=shown))
     assert item.label == plain.label == "x"

@@ -5,7 +5,7 @@ from typing import Any
 
 from lsprotocol import types
 
-from codelm.completion import Completion, CompletionKind, Completions, Source
+from codelm.completion import CompletionKind, Completions, Source
 from codelm.lsp.lines import Encoding, Lines
 
 _KINDS = {
@@ -22,10 +22,10 @@ _KINDS = {
     CompletionKind.LINE: types.CompletionItemKind.Text,
 }
 
-# What the list shows beside an item; of the model itself nothing, for most items come from it in the end.
-_SOURCES: dict[Source, types.CompletionItemLabelDetails] = {
-    source: types.CompletionItemLabelDetails(description=source.value) for source in Source if source is not Source.BASE
-}
+JsonList = dict[str, Any]
+"""A ``CompletionList`` as it is sent, in JSON: an answer to every key is not worth the detour over pygls's types, which
+took a sixth of all that the server does.
+"""
 
 FIRST_KINDS = frozenset(kind for kind in types.CompletionItemKind if kind <= types.CompletionItemKind.Reference)
 """The kinds that a client knows which doesn't say which ones it knows."""
@@ -47,14 +47,14 @@ def to_range(lines: Lines, start: int, end: int, encoding: Encoding) -> types.Ra
     return types.Range(to_position(lines, start, encoding), to_position(lines, end, encoding))
 
 
-def nothing() -> types.CompletionList:
+def nothing() -> JsonList:
     """Return the answer where nothing is to be proposed: no items, and typing on changes nothing."""
-    return types.CompletionList(is_incomplete=False, items=[])
+    return {"isIncomplete": False, "items": []}
 
 
-def ask_again() -> types.CompletionList:
+def ask_again() -> JsonList:
     """Return the answer to a request that is out of date: no items, and the next key asks anew."""
-    return types.CompletionList(is_incomplete=True, items=[])
+    return {"isIncomplete": True, "items": []}
 
 
 def to_completion_list(
@@ -65,69 +65,33 @@ def to_completion_list(
     kinds: Collection[types.CompletionItemKind | int] = frozenset(types.CompletionItemKind),
     *,
     details: bool = False,
-) -> types.CompletionList:
+) -> JsonList:
     """Return completions as an editor takes them, of the ``kinds`` that it knows. ``cursor`` is an offset.
 
     With ``details`` each says where it comes from, for editors that show that beside its label. Raises ``ValueError``
     where the replaced text begins after the cursor or on another line, for no editor takes that.
     """
-    replaced = to_range(lines, completions.start, cursor, encoding)
-    if completions.start > cursor or replaced.start.line != replaced.end.line:
+    line, start = lines.place(completions.start, encoding)
+    last_line, end = lines.place(cursor, encoding)
+    if completions.start > cursor or line != last_line:
         raise ValueError("the text that completions replace must end at the cursor and lie on its line")
+    replaced = {"start": {"line": line, "character": start}, "end": {"line": line, "character": end}}
     typed = lines.text[completions.start : cursor]
-    sources = _SOURCES if details else {}
-    items = [
-        _item(rank, completion, replaced, typed, kinds, sources.get(completion.source))
-        for rank, completion in enumerate(completions.items)
-    ]
-    return types.CompletionList(is_incomplete=not completions.complete, items=items)
-
-
-def to_json(answer: types.CompletionList) -> dict[str, Any]:
-    """Return a list that ``to_completion_list`` made, as it is sent: what a converter would make of it, in a tenth of
-    its time.
-    """
     items = []
-    for item in answer.items:
-        assert isinstance(item.text_edit, types.TextEdit)
-        edit = item.text_edit
-        sent: dict[str, Any] = {
-            "label": item.label,
-            "kind": item.kind,
-            "sortText": item.sort_text,
-            "filterText": item.filter_text,
-            "textEdit": {"range": _range_as_json(edit.range), "newText": edit.new_text},
+    for rank, completion in enumerate(completions.items):
+        kind = _KINDS[completion.kind]
+        item = {
+            "label": _label(completion.text),
+            "kind": int(kind if kind in kinds else types.CompletionItemKind.Variable),
+            "sortText": f"{rank:04}",
+            "filterText": _filter_text(completion.text, typed),
+            "textEdit": {"range": replaced, "newText": completion.text},
         }
-        if item.label_details is not None:
-            sent["labelDetails"] = {"description": item.label_details.description}
-        items.append(sent)
-    return {"isIncomplete": answer.is_incomplete, "items": items}
-
-
-def _range_as_json(found: types.Range) -> dict[str, Any]:
-    return {
-        "start": {"line": found.start.line, "character": found.start.character},
-        "end": {"line": found.end.line, "character": found.end.character},
-    }
-
-
-def _item(
-    rank: int,
-    completion: Completion,
-    replaced: types.Range,
-    typed: str,
-    kinds: Collection[types.CompletionItemKind | int],
-    details: types.CompletionItemLabelDetails | None,
-) -> types.CompletionItem:
-    kind = _KINDS[completion.kind]
-    return types.CompletionItem(
-        label=_label(completion.text),
-        label_details=details,
-        kind=kind if kind in kinds else types.CompletionItemKind.Variable,
-        sort_text=f"{rank:04}",
-        filter_text=_filter_text(completion.text, typed),
-        text_edit=types.TextEdit(replaced, completion.text),
-    )
+        # Of the model itself nothing is said, for most items come from it in the end.
+        if details and completion.source is not Source.BASE:
+            item["labelDetails"] = {"description": completion.source.value}
+        items.append(item)
+    return {"isIncomplete": not completions.complete, "items": items}
 
 
 def _label(text: str) -> str:

@@ -3,7 +3,6 @@
 - Documents: pygls keeps texts of its own, with wrong lines after a form feed. Here only our handlers do.
 - A request that cannot be read, or that comes before ``initialize`` or after ``shutdown``, gets an answer.
 - ``exit`` is left to our handler: pygls raises ``SystemExit`` amid its reading loop.
-- A list of completions is sent as it is, without a converter's detours.
 - An internal error is answered without its text: that may quote the user's source, and editors log answers.
 """
 
@@ -13,8 +12,6 @@ from typing import Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
 from pygls.protocol import LanguageServerProtocol, lsp_method
-
-from codelm.lsp.convert import to_json
 
 
 class Protocol(LanguageServerProtocol):
@@ -52,8 +49,6 @@ class Protocol(LanguageServerProtocol):
     def _send_response(self, msg_id: str | int, result: Any = None, error: types.ResponseError | None = None) -> None:
         if error is not None and error.code == types.ErrorCodes.InternalError:
             error = types.ResponseError(error.code, "an internal error of codelm; its log says where")
-        if isinstance(result, types.CompletionList):  # the answer to nearly every key
-            result = to_json(result)
         super()._send_response(msg_id, result, error)
 
     # pygls's own of these are generators, and it keeps a future of each such notification for ever: some

@@ -24,7 +24,7 @@ from codelm import __version__
 from codelm.errors import Cancelled, CodelmError
 from codelm.lsp import commands
 from codelm.lsp.completing import Completing, Load
-from codelm.lsp.convert import FIRST_KINDS, ask_again, nothing, to_completion_list, to_offset
+from codelm.lsp.convert import FIRST_KINDS, JsonList, ask_again, nothing, to_completion_list, to_offset
 from codelm.lsp.documents import Document, changed, end_of_change, opened
 from codelm.lsp.inline import no_suggestions, to_inline_list, to_selected
 from codelm.lsp.learning import Learning, Wanted
@@ -390,7 +390,7 @@ def progress_cancel(ls: Server, params: types.WorkDoneProgressCancelParams) -> N
         ls.learning.cancel()
 
 
-async def completion(ls: Server, params: types.CompletionParams) -> types.CompletionList:
+async def completion(ls: Server, params: types.CompletionParams) -> JsonList:
     """Answer with what may follow at the cursor."""
     # The document comes before the first await: a request carries no version, and the document moves on.
     document, encoding = ls.documents.get(params.text_document.uri), ls.encoding
