@@ -146,6 +146,17 @@ def test_on_the_first_line_a_line_has_ended_before_it(opened, source):
     np.testing.assert_array_equal(found.state.parts[NETWORK].projected, expected.projected)
 
 
+def test_while_a_word_is_typed_nothing_is_made_anew(opened):
+    known = Knowledge(opened)
+    first = context(known, "x = frob\ny = |\nz = 1\n")
+    assert context(known, "x = frob\ny = |\nz = 1\n") is first
+    for changed in ("x = frob\ny = (|\nz = 1\n", "x = frob\ny = |\nz = 2\n", "x = fro\ny = |\nz = 1\n"):
+        assert context(known, changed) is not first
+    again = context(known, "x = frob\ny = |\nz = 1\n")
+    known.session.learn(["from_elsewhere"])
+    assert context(known, "x = frob\ny = |\nz = 1\n") is not again
+
+
 def test_words_inside_a_string_are_read_behind_the_document(opened):
     known = Knowledge(opened)
     snapshot, offset = snapshot_of('x = 1\ny = f"{x.|"')

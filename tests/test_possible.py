@@ -92,3 +92,6 @@ def test_two_signs_that_would_be_written_as_one_don_t_follow_each_other():
     assert around is not None
     assert following(around, ["="], "=") is Next.CANNOT
     assert following(around, ["="], "x") is Next.GOES_ON
+    assert following(around, ["1"], ".") is Next.CANNOT
+    assert following(around, ["x"], ".") is Next.GOES_ON
+    assert following(around, ["1.5"], ".") is Next.GOES_ON

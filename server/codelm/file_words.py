@@ -33,6 +33,7 @@ class FileWords:
         self._order: Ids = np.zeros(0, np.int64)  # the numbers of the words, sorted by their ids
         self._above: Numbers = np.zeros(0, np.int32)
         self._below: Numbers = np.zeros(0, np.int32)
+        self._last: Places | None = None
 
     def __len__(self) -> int:
         """Return how many words stand above the cursor."""
@@ -55,14 +56,16 @@ class FileWords:
         return self._words[self._above]
 
     def snapshot(self) -> "Places":
-        """Return the words as they are now; later edits don't change it."""
+        """Return the words as they are now, the same object while they stay the same; later edits don't change it."""
         before, gap = np.full(FILLER + 1, NOTHING, np.int32), np.array([GAP], np.int32)
         above = self._above[-MOST_WORDS:]
         before[-1] = START if len(above) == len(self._above) else NOTHING
-        return Places(
-            np.concatenate([before, above, gap, self._below]), FILLER + 1 + len(above), self._words, self._numbers,
-            self._order,
-        )  # fmt: skip
+        sequence = np.concatenate([before, above, gap, self._below])
+        last = self._last
+        if last is None or last.words is not self._words or not np.array_equal(last.sequence, sequence):
+            last = Places(sequence, FILLER + 1 + len(above), self._words, self._numbers, self._order)
+        self._last = last
+        return last
 
     def _numbered(self, ids: Ids) -> Numbers:
         if not len(ids):

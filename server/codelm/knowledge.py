@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from codelm import checkpoint
 from codelm.beam import never
@@ -20,7 +20,7 @@ from codelm.file_words import FILLER, Places
 from codelm.learned import LearnedWorkspace, learned
 from codelm.mixture import Mixture, MixtureState, Trained
 from codelm.model import Ids
-from codelm.neural.model import NeuralModel
+from codelm.neural.model import NetworkState, NeuralModel
 from codelm.neural.prefix import PrefixCache, Reading
 from codelm.neural_workspace import NeuralWorkspace
 from codelm.open_file import OpenFile
@@ -75,6 +75,18 @@ class _Others:
     states: NeuralWorkspace | None = None
 
 
+class _Drawn(NamedTuple):
+    """All that a context is made of: while a word is typed, nothing of it changes from key to key."""
+
+    trained: Trained
+    places: Places
+    others: _Others
+    state: NetworkState[Any] | None
+    whole: bool
+    size: int
+    tail: bytes
+
+
 class Knowledge:
     """Not thread-safe: one worker asks it one thing at a time. Only ``learned``, ``open_network`` and what is about
     states may be called, and ``workspace`` be set, on any thread.
@@ -94,6 +106,7 @@ class Knowledge:
         """Forget every word that was learned: open files are learned anew when they are next completed in."""
         self.session = SessionVocabulary(self.checkpoint.vocabulary)
         self._reads: tuple[Trained, Trained] | None = None
+        self._last: tuple[_Drawn, Context] | None = None
         self._documents: dict[str, _Document] = {}
         self._to_be_read: dict[str, tuple[Snapshot, int]] = {}
         self._others: tuple[LearnedWorkspace | None, str, _Others | None] = None, "", None
@@ -214,16 +227,19 @@ class Knowledge:
             read = self._read(prefix, above, deadline, cancelled, trained.ngram is not None)
             if read is not None and inside:
                 read = replace(read, state=trained.network.read(read.state, ids[-inside:]))
-        if read is None:
-            trained = Trained(trained.known, trained.ngram)
         # The session's words are counted now: every word that a part may speak of has been learned.
         forms = self.session.forms()
-        vectors, recalled = (None, None) if read is None else (read.vectors[:-1], others.states)
-        caches = caches_of(places, others.words, self._weights.caches, forms, vectors, recalled)
-        mixture = Mixture(trained, caches, len(forms), self._weights, forms)
-        states = {} if read is None else {NETWORK: read.state}
+        tail = ids[-_CONTEXT_WORDS:]
         whole = self.checkpoint.shape is None if read is None else read.whole
-        return Context(mixture, mixture.behind(states, ids[-_CONTEXT_WORDS:]), whole, self.checkpoint.reranker)
+        drawn = _Drawn(trained, places, others, None if read is None else read.state, whole, len(forms), tail.tobytes())
+        if self._last is None or self._last[0] != drawn:
+            vectors, recalled = (None, None) if read is None else (read.vectors[:-1], others.states)
+            caches = caches_of(places, others.words, self._weights.caches, forms, vectors, recalled)
+            asked = trained if read is not None else Trained(trained.known, trained.ngram)
+            mixture = Mixture(asked, caches, len(forms), self._weights, forms)
+            states = {} if read is None else {NETWORK: read.state}
+            self._last = drawn, Context(mixture, mixture.behind(states, tail), whole, self.checkpoint.reranker)
+        return self._last[1]
 
     def _read(
         self, prefix: PrefixCache[Any], ids: Ids, deadline: float, cancelled: Callable[[], bool], can_do_without: bool

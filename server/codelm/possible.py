@@ -37,7 +37,7 @@ def following(around: Surroundings, words: Sequence[str], word: str) -> Next:
     if word == NEWLINE:
         return Next.CANNOT if own or left > 0 or around.rest or not _is_line(around, words) else Next.ENDS
     last = [*around.line[-1:], *words][-1:]
-    if word in (INDENT, DEDENT) or _repeats(words, word) or [word] == last == ["="]:  # which would be written "=="
+    if word in (INDENT, DEDENT) or _repeats(words, word) or _becomes_another(last, word):
         return Next.CANNOT
     if own:
         return Next.GOES_ON if CLOSES.get(word, own[-1]) == own[-1] else Next.CANNOT
@@ -48,6 +48,12 @@ def following(around: Surroundings, words: Sequence[str], word: str) -> Next:
     if word == "," and around.hanging and not closed:
         return Next.ENDS_BEHIND
     return Next.GOES_ON
+
+
+def _becomes_another(last: Sequence[str], word: str) -> bool:
+    """Return whether a word, written behind the last one, makes one with it: ``==``, or ``1.`` of a whole number."""
+    before = last[0] if last else ""
+    return before == word == "=" or (word == "." and before.isdecimal())
 
 
 def _is_line(around: Surroundings, words: Sequence[str]) -> bool:
