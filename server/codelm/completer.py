@@ -98,6 +98,11 @@ class Completer:
         """Return how states become those of an index's files. See ``Knowledge.states_update``."""
         return self.knowledge.states_update(index, states)
 
+    @property
+    def has_network(self) -> bool:
+        """Whether the checkpoint has a network, open or not."""
+        return self.knowledge.checkpoint.shape is not None
+
     def open_network(self, device: str = AUTO) -> str:
         """Open the checkpoint's network. Takes up to seconds; any thread may do it. See ``Knowledge.open_network``."""
         return self.knowledge.open_network(device)

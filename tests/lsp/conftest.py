@@ -42,6 +42,8 @@ class Editor:
         """What ``$/progress`` told, and the token as ``token``."""
         self.progress_answer: Message | None = {"result": None}
         """The answer to ``window/workDoneProgress/create``; ``None`` sends none."""
+        self.statuses: list[Message] = []
+        """What ``codelm/status`` told."""
         self.log: list[str] = []
         """The lines of the server's standard error."""
         self.writer: asyncio.StreamWriter | None = None
@@ -166,6 +168,8 @@ class Editor:
             match message:
                 case {"method": "window/showMessage"}:
                     self.messages.append(message["params"])
+                case {"method": "codelm/status"}:
+                    self.statuses.append(message["params"])
                 case {"method": "workspace/configuration"}:
                     if answer := self.configuration_answer():
                         self.send({"id": message["id"], **answer})

@@ -53,6 +53,7 @@ class FakeCompleter:
         self.to_read: int | None = None
         self.asked_before = False
         self.states_key = ""
+        self.has_network = model != "no network at all"
 
     def learned(self, index, _states) -> tuple[str, ...]:
         tell("learned", len(index))

@@ -1,17 +1,19 @@
-"""What users can tell codelm to do: ``codelm.forget`` and ``codelm.learn``."""
+"""What users can tell codelm to do: to forget and to learn, to pause and to resume, and to say how it is."""
 
 from pathlib import PurePath
-from typing import Protocol
+from typing import Any, Protocol
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from codelm.errors import StorageError, UsageError
 from codelm.lsp.learning import Learning
+from codelm.lsp.status import StatusShown
 from codelm.lsp.uris import path_of
 from codelm.settings import Settings
 
 FORGET, LEARN = "codelm.forget", "codelm.learn"
+STATUS, PAUSE, RESUME = "codelm.status", "codelm.pause", "codelm.resume"
 FILE, WORKSPACE, ALL = "file", "workspace", "all"
 
 
@@ -25,11 +27,16 @@ class Session(Protocol):
     """What commands need of the server. (pygls has to find the types of a command's parameters.)"""
 
     learning: Learning
+    status: StatusShown
     settings: Settings
     current: str
 
     def inform(self, message: str) -> None:
         """Show the user what was done."""
+        ...
+
+    def pause(self, *, paused: bool) -> None:
+        """Propose nothing and learn nothing anew, or go on."""
         ...
 
 
@@ -71,6 +78,29 @@ async def learn(ls: Session, *arguments: object) -> None:
     ls.inform(f"codelm learns {learned} again{off}.")
 
 
+async def status(ls: Session, *arguments: object) -> dict[str, Any]:
+    """Return what codelm is doing: see ``codelm.lsp.status``."""
+    _none(STATUS, arguments)
+    return ls.status.as_json()
+
+
+async def pause(ls: Session, *arguments: object) -> None:
+    """Propose nothing, and learn nothing anew, until it is resumed or another session begins."""
+    _none(PAUSE, arguments)
+    ls.pause(paused=True)
+
+
+async def resume(ls: Session, *arguments: object) -> None:
+    """Go on after a pause."""
+    _none(RESUME, arguments)
+    ls.pause(paused=False)
+
+
+def _none(command: str, arguments: tuple[object, ...]) -> None:
+    if arguments:
+        raise RefusedError(f"{command} takes no arguments")
+
+
 def _checked(ls: Session, command: str, known: tuple[str, ...], arguments: tuple[object, ...]) -> tuple[str, str]:
     """Return what is meant, and for a file its URI: without one, of the document that was worked on last.
 
@@ -92,7 +122,7 @@ def _name(uri: str) -> str:
     return PurePath(path_of(uri)).name
 
 
-COMMANDS = {FORGET: forget, LEARN: learn}
+COMMANDS = {FORGET: forget, LEARN: learn, STATUS: status, PAUSE: pause, RESUME: resume}
 FILES = types.FileOperationRegistrationOptions(
     [
         types.FileOperationFilter(types.FileOperationPattern("**/*.{py,pyi}"), scheme="file"),

@@ -19,6 +19,11 @@ class Completing(Protocol):
     importable: "Importable | None"
     """The index of what can be imported. Any thread may assign it."""
 
+    @property
+    def has_network(self) -> bool:
+        """Whether its model has a network, open or not."""
+        ...
+
     def learned(self, index: "WorkspaceIndex", states: "WorkspaceStates | None") -> Any:
         """Return what completions need of a workspace, and of a network's states in it. Takes long; any thread may
         call it.

@@ -21,6 +21,7 @@ from codelm.lsp.learning import Surroundings, Wanted
 from codelm.lsp.log import LOG
 from codelm.lsp.memory import give_back
 from codelm.lsp.recalling import Recalling
+from codelm.lsp.status import FORGOTTEN, OFF, READING, READY
 from codelm.lsp.uris import path_of
 from codelm.workspace import Update, WorkspaceIndex, without
 from codelm.workspace_files import SUFFIXES, Found, Note, nearest_first, source_file, source_files
@@ -229,6 +230,7 @@ class Learner:
         self._index = index
         # The store has seen to what was on the disk; there may be more by now.
         self._save_at = time.monotonic() + SAVE_LATER
+        self._tell()
         self._recalling.forget(index)
         self._forget_session()
         self._find_importable()
@@ -327,6 +329,7 @@ class Learner:
         if learned_before and not self._index.files:
             self._forget_session()
         self._publish()
+        self._tell()
         yield
         self._find_importable()
         if self._learns:
@@ -404,6 +407,7 @@ class Learner:
                     self._log([step.note])
                 if now - began > _SHOWN_AFTER and now - shown > _SHOWN_EVERY:
                     self._surroundings.progress(step.done, step.total)
+                    self._tell(step.done, step.total)
                     shown = now
                 if now > self._publish_at and update.pending:
                     self._index = update.index()
@@ -417,6 +421,7 @@ class Learner:
         finally:
             self._update = None
             self._surroundings.finished()
+        self._tell()
         if before is self._published and self._index.has_words_of(before):  # files were touched, or written too lately
             self._index = self._published = replace(self._index, order=before.order)
             self._recalling.go_on(before, self._index)
@@ -473,6 +478,17 @@ class Learner:
         if not self._warned:
             self._warned = True
             self._surroundings.warn(message)
+
+    def _tell(self, done: int = 0, total: int = 0) -> None:
+        """Tell how far the workspace is learned."""
+        if self._update is not None:
+            state = READING
+        elif self._learns:
+            forgotten = self._forgotten()
+            state = FORGOTTEN if forgotten is None or forgotten.workspace else READY
+        else:
+            state = FORGOTTEN if self._is_forgotten else OFF
+        self._surroundings.learned(state, len(self._index.files), len(self._index), done, total)
 
     def _log(self, notes: Iterable[Note]) -> None:
         roots = set(map(str, self._roots))

@@ -4,6 +4,7 @@ What the thread does is in ``learner``, which it imports itself: numpy takes lon
 """
 
 import asyncio
+import math
 import queue
 import sys
 import threading
@@ -55,6 +56,10 @@ class Surroundings(Protocol):
         """No more progress is to be shown."""
         ...
 
+    def learned(self, state: str, files: int, words: int, done: int, total: int) -> None:
+        """What ``codelm.lsp.status.Workspace`` has is now this."""
+        ...
+
     def warn(self, message: str) -> None:
         """Show the user a warning."""
         ...
@@ -77,6 +82,7 @@ class Learning:
         self._learner: Learner | None = None  # the thread's, once it runs
         self._open_files: tuple[str, ...] = ()
         self._wanted: Wanted | None = None
+        self._is_paused = False
         self._looked = time.monotonic()
 
     @property
@@ -117,6 +123,11 @@ class Learning:
         else:
             self._looked = now
             self._tell(lambda learner: learner.list_again())
+
+    def pause(self, *, paused: bool) -> None:
+        """Do nothing but what is asked for, or go on."""
+        self._is_paused = paused
+        self._tell(lambda _: None)  # the thread may sleep
 
     def cancel(self) -> None:
         """Read no more files, and keep what is learned."""
@@ -162,11 +173,11 @@ class Learning:
     def _step(self, learner: "Learner") -> None:
         job: Any
         try:
-            wait = max(0.0, learner.due() - time.monotonic())
+            wait = math.inf if self._is_paused else max(0.0, learner.due() - time.monotonic())
             # Any number of seconds is more than some systems can wait.
             job = self._jobs.get(timeout=min(wait, 3600)) if wait else self._jobs.get_nowait()
         except queue.Empty:
-            job = None if learner.due() > time.monotonic() else type(learner).step
+            job = None if self._is_paused or learner.due() > time.monotonic() else type(learner).step
         if job is None:
             return
         try:

@@ -33,6 +33,7 @@ from codelm.lsp.log import LOG, where
 from codelm.lsp.progress import Progress
 from codelm.lsp.protocol import Protocol
 from codelm.lsp.quiet import is_quiet
+from codelm.lsp.status import FAILED, LOADING, NONE, READY, Model, Network, StatusShown
 from codelm.lsp.worker import Worker
 from codelm.settings import Settings, merge, parse
 
@@ -74,6 +75,7 @@ class Server(LanguageServer):
         self.worker = Worker(load)
         self.learning = Learning(self.worker.gate, _Surroundings(self))
         self.progress_shown = Progress(self)
+        self.status = StatusShown(self)
         self.stopped = threading.Event()  # set when no more messages are to be read
         self.event_loop: asyncio.AbstractEventLoop | None = None
         self.exit_status = 1  # as the protocol has it: 0 only after ``shutdown``
@@ -106,6 +108,8 @@ class Server(LanguageServer):
             begins = "codelm: " if len(problems) == 1 else "codelm: please correct these settings.\n"
             self.show(types.MessageType.Warning, begins + "\n".join(problems))
         self._problems = problems
+        self.status.now.enabled = self.settings.enabled
+        self.status.changed()
         model = self.settings.model or self._model
         if self.settings.enabled and model != self.worker.model:
             self.start(self._tell_of(model, self.worker.load(model)))
@@ -113,6 +117,17 @@ class Server(LanguageServer):
             self.start(self._open_network())
         self.learn()
         self.configured.set()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is to be proposed."""
+        return self.settings.enabled and not self.status.now.paused
+
+    def pause(self, *, paused: bool) -> None:
+        """Propose nothing and learn nothing anew, or go on."""
+        self.status.now.paused = paused
+        self.learning.pause(paused=paused)
+        self.status.changed()
 
     def learn(self) -> None:
         """Learn from the workspace as it is, and as the settings want it."""
@@ -177,32 +192,52 @@ class Server(LanguageServer):
 
     async def _tell_of(self, model: str, loading: asyncio.Future[Completing]) -> None:
         name = model or "the bundled model"
+        self._tell_model(Model(name, model, LOADING))
         try:
             self.learning.use(await loading)
         except Cancelled:
             LOG.info("did not load %s: another is wanted by now", name)
+            return
         except CodelmError as error:
-            self.show(types.MessageType.Error, f"codelm has no model to complete with: {error}")
+            problem = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the user has to know
             LOG.error("loading %s failed\n%s", name, where(error))
-            reason = f"loading {name} failed ({type(error).__name__}; its log says where)"
-            self.show(types.MessageType.Error, f"codelm has no model to complete with: {reason}")
+            problem = f"loading {name} failed ({type(error).__name__}; its log says where)"
         else:
             LOG.info("loaded %s", name)
+            self._tell_model(Model(name, model, READY))
             for document in self.documents.values():
                 self.read_when_idle(document)
             await self._open_network()
+            return
+        self._tell_model(Model(name, model, FAILED, problem))
+        self.show(types.MessageType.Error, f"codelm has no model to complete with: {problem}")
+
+    def _tell_model(self, model: Model) -> None:
+        self.status.now.model, self.status.now.network = model, Network()
+        self.status.changed()
 
     async def _open_network(self) -> None:
         """Have the network opened on the device of the settings; tell the user where that can't be done."""
+        status = self.status.now.network = Network(LOADING, self.settings.device)
+        self.status.changed()
         try:
             problem = await self.worker.open_network(self.settings.device)
             self.learning.network_opened()
+            if self.worker.has_network:
+                on_cpu = problem or self.settings.device == "auto"
+                status.state, status.device = READY, "cpu" if on_cpu else self.settings.device
+            else:
+                status.state, status.device = NONE, ""
         except CodelmError as error:
             problem = f"completing without a network: {error}"
+            status.state = FAILED
         except Exception as error:  # noqa: BLE001 - whatever it is, the user has to know
             LOG.error("opening the network failed\n%s", where(error))
             problem = f"completing without a network: opening it failed ({type(error).__name__}; its log says where)"
+            status.state = FAILED
+        status.problem = problem
+        self.status.changed()
         if problem:
             self.show(types.MessageType.Warning, f"codelm: {problem}")
 
@@ -223,6 +258,9 @@ class _Surroundings:
 
     def finished(self) -> None:
         self._server.soon(self._server.progress_shown.end)
+
+    def learned(self, state: str, files: int, words: int, done: int, total: int) -> None:
+        self._server.soon(self._server.status.workspace_is, state, files, words, done, total)
 
     def warn(self, message: str) -> None:
         self._server.soon(self._server.show, types.MessageType.Warning, message)
@@ -398,7 +436,7 @@ async def completion(ls: Server, params: types.CompletionParams) -> JsonList:
         return nothing()
     await ls.configured.wait()
     settings = ls.settings
-    if not (settings.enabled and settings.completion.enabled):
+    if not (ls.is_on and settings.completion.enabled):
         return nothing()
     ls.current = document.uri
     cursor = to_offset(document.lines, params.position, encoding)
@@ -425,8 +463,8 @@ async def inline_completion(ls: Server, params: types.InlineCompletionParams) ->
     if document is None or not document.is_python:
         return no_suggestions()
     await ls.configured.wait()
-    settings, inline = ls.settings, ls.settings.inline
-    if not (settings.enabled and inline.enabled):
+    inline = ls.settings.inline
+    if not (ls.is_on and inline.enabled):
         return no_suggestions()
     lines, cursor = document.lines, to_offset(document.lines, params.position, encoding)
     unasked = params.context.trigger_kind is not types.InlineCompletionTriggerKind.Invoked

@@ -90,6 +90,12 @@ class Worker:
         self._asked.set()
         return self._loading
 
+    @property
+    def has_network(self) -> bool:
+        """Whether the model that is loaded has a network."""
+        completer = self._loaded()
+        return completer is not None and completer.has_network
+
     async def open_network(self, device: str) -> str:
         """Open the loaded model's network on a device, where that was not done; return what to tell the user, or "".
 
