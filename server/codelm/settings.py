@@ -58,6 +58,11 @@ class CompletionSettings:
     the line may go on.
     """
 
+    ranking: Annotated[str, OneOf(("beside", "first", "last"))] = "beside"
+    """How codelm's items stand among those of other language servers: "beside", the few that it is sure of before them
+    and the rest behind; all of them "first"; or all of them "last".
+    """
+
 
 @dataclass(frozen=True, slots=True)
 class InlineSettings:

@@ -137,6 +137,30 @@ def test_the_order_is_kept_by_sort_text():
     assert [item.label for item in sorted(items, key=lambda item: item.sort_text)] == [item.label for item in items]
 
 
+OTHERS = ["0.9999.bar", "9.9999.x", "00000", "15.9999.zip.00.", "v00", "y23", " 0", "47"]
+"""How the items of pyrefly, zuban, basedpyright, jedi and ty are sorted."""
+
+
+@pytest.mark.parametrize(
+    ("ranking", "probabilities", "front"),
+    [
+        ("beside", [0.6, 0.3, 0.1], 2),
+        ("beside", [0.3, 0.28, 0.27, 0.26], 3),
+        ("beside", [0.2, 0.3], 0),
+        ("first", [0.2, 0.1], 2),
+        ("last", [0.9, 0.1], 0),
+    ],
+)
+def test_items_stand_among_those_of_other_servers_as_the_user_wants(ranking, probabilities, front):
+    items = [Completion(f"name{n}", CompletionKind.VARIABLE, p) for n, p in enumerate(probabilities)]
+    answer = to_completion_list(Completions(tuple(items), 0, True), Lines.of(""), 0, Encoding.UTF8, ranking=ranking)
+    ours = [item["sortText"] for item in answer["items"]]
+    assert sorted(ours) == ours
+    others = [text for text in OTHERS if text[0] != " "]  # ty's blanks come before all
+    assert all(text < min(others) for text in ours[:front])
+    assert all(text > max(OTHERS) for text in ours[front:])
+
+
 @pytest.mark.parametrize(
     ("typed", "text", "filter_text"),
     [

@@ -73,7 +73,7 @@ async def test_a_session_in_each_encoding(client: LanguageClient):
         types.Range(types.Position(1, units - 2), types.Position(1, units)), "WO_DONE"
     )
     assert item.filter_text == "wo_DONE"
-    assert [item.sort_text for item in completions.items] == ["0000", "0001"]
+    assert [item.sort_text[1:] for item in completions.items] == ["0000", "0001"]
     assert f'"offset": {OFFSET_AFTER_WO}' in completions.items[1].text_edit.new_text
 
     # Two incremental changes in one notification, the second behind what the first inserted.

@@ -27,6 +27,13 @@ JsonList = dict[str, Any]
 took a sixth of all that the server does.
 """
 
+# What sorts an item before those of other servers, and behind them: theirs are sorted by "0.9999.bar", "10.9999.bar",
+# "00000", "v00". (ty's, by " 0", go first all the same.)
+_BEFORE, _BEHIND = "!", "~"
+# They list all names that are possible, most often by the alphabet. Of ours, so many at most go before them, each at
+# least so probable.
+_MOST_IN_FRONT, _SURE = 3, 0.25
+
 FIRST_KINDS = frozenset(kind for kind in types.CompletionItemKind if kind <= types.CompletionItemKind.Reference)
 """The kinds that a client knows which doesn't say which ones it knows."""
 
@@ -64,10 +71,12 @@ def to_completion_list(
     encoding: Encoding,
     kinds: Collection[types.CompletionItemKind | int] = frozenset(types.CompletionItemKind),
     *,
+    ranking: str = "beside",
     details: bool = False,
 ) -> JsonList:
     """Return completions as an editor takes them, of the ``kinds`` that it knows. ``cursor`` is an offset.
 
+    ``ranking``: how they stand among other servers' items, as ``codelm.settings.CompletionSettings`` has it.
     With ``details`` each says where it comes from, for editors that show that beside its label. Raises ``ValueError``
     where the replaced text begins after the cursor or on another line, for no editor takes that.
     """
@@ -77,13 +86,14 @@ def to_completion_list(
         raise ValueError("the text that completions replace must end at the cursor and lie on its line")
     replaced = {"start": {"line": line, "character": start}, "end": {"line": line, "character": end}}
     typed = lines.text[completions.start : cursor]
-    items = []
+    items: list[dict[str, Any]] = []
+    front = _in_front(completions, ranking)
     for rank, completion in enumerate(completions.items):
         kind = _KINDS[completion.kind]
         item = {
             "label": _label(completion.text),
             "kind": int(kind if kind in kinds else types.CompletionItemKind.Variable),
-            "sortText": f"{rank:04}",
+            "sortText": f"{_BEFORE if rank < front else _BEHIND}{rank:04}",
             "filterText": _filter_text(completion.text, typed),
             "textEdit": {"range": replaced, "newText": completion.text},
         }
@@ -92,6 +102,14 @@ def to_completion_list(
             item["labelDetails"] = {"description": completion.source.value}
         items.append(item)
     return {"isIncomplete": not completions.complete, "items": items}
+
+
+def _in_front(completions: Completions, ranking: str) -> int:
+    """Return how many of the first completions are to stand before other servers' items."""
+    if ranking != "beside":
+        return len(completions.items) if ranking == "first" else 0
+    first = completions.items[:_MOST_IN_FRONT]
+    return next((rank for rank, item in enumerate(first) if item.probability < _SURE), len(first))
 
 
 def _label(text: str) -> str:

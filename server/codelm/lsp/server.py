@@ -451,7 +451,9 @@ async def completion(ls: Server, params: types.CompletionParams) -> JsonList:
         ls.learning.completed()
     known = get_capability(ls.client_capabilities, "text_document.completion.completion_item_kind.value_set", None)
     details = ls.client_can("text_document.completion.completion_item.label_details_support")
-    return to_completion_list(completions, document.lines, cursor, encoding, known or FIRST_KINDS, details=details)
+    return to_completion_list(
+        completions, document.lines, cursor, encoding, known or FIRST_KINDS, ranking=wanted.ranking, details=details
+    )
 
 
 async def inline_completion(ls: Server, params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
