@@ -1,6 +1,6 @@
 # codelm: `make run` shows it at work, `make test` tests it. Both make what they need under build/.
 # Then: lint, format, bench (speed beside references), bench-gpu, replay (typing in real projects), compare (the same,
-# beside other language servers), clean.
+# beside other language servers), vscode (the extension), clean.
 #
 # PYTHON      the interpreter to make the environments with (3.11 or newer)
 # MODEL       what `bench` measures: a checkpoint's folder (unset: the bundled one)
@@ -22,7 +22,7 @@ OTHERS := build/others-env
 REPLAY := tests/benchmarks/replay
 CODE := server training tests
 
-.PHONY: run test lint format bench bench-gpu replay compare clean
+.PHONY: run test lint format bench bench-gpu replay compare vscode clean
 
 run: $(RUN)/installed
 	@$(RUN)/bin/codelm-lsp check editor-config/sample.py:22:19
@@ -61,6 +61,10 @@ replay: $(DEV)/installed
 compare: $(DEV)/installed $(OTHERS)/installed
 	$(BIN)/python $(REPLAY)/fetch_devset.py
 	$(BIN)/python $(REPLAY)/compare.py --codelm $(BIN)/codelm-lsp --others $(OTHERS)/bin --files $(FILES) $(SERVERS)
+
+# The extension for VS Code, as one file to install: editor-config/vscode/dist/codelm.vsix. Needs Node 20 or newer.
+vscode:
+	cd editor-config/vscode && npm ci --no-audit --no-fund && npm test && npm run package
 
 clean:
 	rm -rf build dist
