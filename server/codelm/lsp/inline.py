@@ -1,5 +1,7 @@
 """Ghost text in the Language Server Protocol's types. Pure functions."""
 
+from dataclasses import replace
+
 from lsprotocol import types
 
 from codelm.completion import Selected, Suggestion, Suggestions
@@ -21,6 +23,13 @@ def to_selected(chosen: types.SelectedCompletionInfo, lines: Lines, cursor: int,
     if end != cursor or lines.line_of(start) != lines.line_of(cursor):
         return None
     return Selected(start, chosen.text)
+
+
+def moved(suggestions: Suggestions, by: int) -> Suggestions:
+    """Return suggestions for a text that begins so many characters later, or, below 0, earlier."""
+    return Suggestions(
+        tuple(replace(item, start=item.start + by, end=item.end + by) for item in suggestions.items)
+    )  # fmt: skip
 
 
 def to_inline_list(

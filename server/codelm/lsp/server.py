@@ -21,15 +21,17 @@ from pygls.protocol import default_converter
 from pygls.uris import from_fs_path
 
 from codelm import __version__
+from codelm.completion import Snapshot
 from codelm.errors import Cancelled, CodelmError
 from codelm.lsp import commands
 from codelm.lsp.completing import Completing, Load
 from codelm.lsp.convert import FIRST_KINDS, JsonList, ask_again, nothing, to_completion_list, to_offset
 from codelm.lsp.documents import Document, changed, end_of_change, opened
-from codelm.lsp.inline import no_suggestions, to_inline_list, to_selected
+from codelm.lsp.inline import moved, no_suggestions, to_inline_list, to_selected
 from codelm.lsp.learning import Learning, Wanted
 from codelm.lsp.lines import Encoding
 from codelm.lsp.log import LOG, where
+from codelm.lsp.notebooks import Notebook, changed_notebook, opened_notebook
 from codelm.lsp.progress import Progress
 from codelm.lsp.protocol import Protocol
 from codelm.lsp.quiet import is_quiet
@@ -47,6 +49,10 @@ SECTION = "codelm"
 TRIGGERS = (".", "@")
 
 WATCHED = ("**/*.py", "**/*.pyi", "**/.gitignore")
+
+NOTEBOOKS = types.NotebookDocumentSyncOptions(
+    [types.NotebookDocumentFilterWithCells(cells=[types.NotebookCellLanguage("python")], notebook="*")]
+)
 
 _MUCH = 200  # characters that a change adds, from which it is read ahead
 SETTINGS_WAIT = 2.0
@@ -71,7 +77,10 @@ class Server(LanguageServer):
 
     def __init__(self, load: Load = load, model: str = "") -> None:
         """Make a server that completes with ``model`` where the settings name none."""
-        super().__init__("codelm", __version__, protocol_cls=Protocol, converter_factory=default_converter)
+        super().__init__(
+            "codelm", __version__, protocol_cls=Protocol, converter_factory=default_converter,
+            notebook_document_sync=NOTEBOOKS,
+        )  # fmt: skip
         self.worker = Worker(load)
         self.learning = Learning(self.worker.gate, _Surroundings(self))
         self.progress_shown = Progress(self)
@@ -80,6 +89,8 @@ class Server(LanguageServer):
         self.event_loop: asyncio.AbstractEventLoop | None = None
         self.exit_status = 1  # as the protocol has it: 0 only after ``shutdown``
         self.documents: dict[str, Document] = {}
+        self.notebooks: dict[str, Notebook] = {}
+        self.notebook_of: dict[str, str] = {}  # the notebook's URI by each cell's
         self.current = ""  # the URI of the document that was worked on last
         self.folders: dict[str, str] = {}  # the workspace's, by their URIs
         self.settings = Settings()
@@ -146,6 +157,28 @@ class Server(LanguageServer):
             LOG.warning("the client does not tell its settings (error %s)", error.code)
             answers = []
         self.configure(answers[0] if answers else None)
+
+    def document(self, uri: str) -> Document | None:
+        """Return an open document, or a cell of an open notebook."""
+        notebook = self.notebooks.get(self.notebook_of.get(uri, ""))
+        return self.documents.get(uri) if notebook is None else notebook.documents.get(uri)
+
+    def seen(self, document: Document) -> tuple[Snapshot, int]:
+        """Return what a completer sees where a document is worked on, and where in it the document begins."""
+        notebook = self.notebooks.get(self.notebook_of.get(document.uri, ""))
+        return (document.snapshot, 0) if notebook is None else notebook.snapshot(document.uri)
+
+    def keep_notebook(self, notebook: Notebook) -> None:
+        """Keep a notebook's newest version."""
+        self.drop_notebook(notebook.uri)
+        self.notebooks[notebook.uri] = notebook
+        self.notebook_of |= dict.fromkeys(notebook.cells, notebook.uri)
+
+    def drop_notebook(self, uri: str) -> None:
+        """Keep a notebook no longer."""
+        old = self.notebooks.pop(uri, None)
+        for cell in old.cells if old is not None else ():
+            self.notebook_of.pop(cell, None)
 
     def show(self, kind: types.MessageType, message: str) -> None:
         """Show the user a message that needs an action."""
@@ -278,6 +311,9 @@ def _register(server: Server) -> None:
     server.feature(types.TEXT_DOCUMENT_DID_OPEN)(did_open)
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(did_change)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_OPEN)(did_open_notebook)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)(did_change_notebook)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)(did_close_notebook)
     server.feature(types.TEXT_DOCUMENT_DID_SAVE, types.SaveOptions(include_text=False))(did_save)
     server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(did_change_watched_files)
     server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(did_change_workspace_folders)
@@ -392,6 +428,28 @@ def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     ls.learning.set_open_files(ls.documents)
 
 
+def did_open_notebook(ls: Server, params: types.DidOpenNotebookDocumentParams) -> None:
+    """Keep the notebook."""
+    ls.keep_notebook(opened_notebook(params.notebook_document, params.cell_text_documents))
+
+
+def did_change_notebook(ls: Server, params: types.DidChangeNotebookDocumentParams) -> None:
+    """Keep the notebook's next version."""
+    uri = params.notebook_document.uri
+    if (notebook := ls.notebooks.get(uri)) is None:
+        LOG.warning("a change of a notebook that is not open: %s", uri)
+        return
+    ls.worker.gate.expect()
+    ls.worker.leave_line(uri)
+    ls.keep_notebook(changed_notebook(notebook, params.notebook_document.version, params.change, ls.encoding))
+
+
+def did_close_notebook(ls: Server, params: types.DidCloseNotebookDocumentParams) -> None:
+    """Let the notebook go, and all work on it."""
+    ls.drop_notebook(params.notebook_document.uri)
+    ls.worker.close(params.notebook_document.uri)
+
+
 def did_save(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
     """Learn what was saved."""
     ls.learning.changed([params.text_document.uri])
@@ -431,9 +489,10 @@ def progress_cancel(ls: Server, params: types.WorkDoneProgressCancelParams) -> N
 async def completion(ls: Server, params: types.CompletionParams) -> JsonList:
     """Answer with what may follow at the cursor."""
     # The document comes before the first await: a request carries no version, and the document moves on.
-    document, encoding = ls.documents.get(params.text_document.uri), ls.encoding
+    document, encoding = ls.document(params.text_document.uri), ls.encoding
     if document is None or not document.is_python:
         return nothing()
+    snapshot, begin = ls.seen(document)
     await ls.configured.wait()
     settings = ls.settings
     if not (ls.is_on and settings.completion.enabled):
@@ -444,11 +503,12 @@ async def completion(ls: Server, params: types.CompletionParams) -> JsonList:
     if settings.inline.enabled and ls.shows_ghost_text:  # it says how the line goes on, and better
         wanted = replace(wanted, multi_token=False)
     try:
-        completions = await ls.worker.complete(document.snapshot, cursor, wanted)
+        completions = await ls.worker.complete(snapshot, begin + cursor, wanted)
     except Cancelled:
         return ask_again()
     finally:
         ls.learning.completed()
+    completions = replace(completions, start=completions.start - begin)
     known = get_capability(ls.client_capabilities, "text_document.completion.completion_item_kind.value_set", None)
     details = ls.client_can("text_document.completion.completion_item.label_details_support")
     return to_completion_list(
@@ -461,9 +521,10 @@ async def inline_completion(ls: Server, params: types.InlineCompletionParams) ->
 
     Neovim hides what it shows when there is nothing to suggest, and leaves it when there is no answer.
     """
-    document, encoding = ls.documents.get(params.text_document.uri), ls.encoding
+    document, encoding = ls.document(params.text_document.uri), ls.encoding
     if document is None or not document.is_python:
         return no_suggestions()
+    snapshot, begin = ls.seen(document)
     await ls.configured.wait()
     inline = ls.settings.inline
     if not (ls.is_on and inline.enabled):
@@ -473,13 +534,14 @@ async def inline_completion(ls: Server, params: types.InlineCompletionParams) ->
     chosen = params.context.selected_completion_info
     selected = to_selected(chosen, lines, cursor, encoding) if chosen else None
     if (chosen and selected is None) or is_quiet(*lines.around(cursor), inline if unasked else None):
-        ls.worker.leave_line(document.uri)  # what was asked before is out of date all the same
+        ls.worker.leave_line(snapshot.uri)  # what was asked before is out of date all the same
         return no_suggestions()
     ls.current = document.uri
     try:
-        suggestions = await ls.worker.suggest(document.snapshot, cursor, inline, selected, unasked=unasked)
+        chosen_there = selected and replace(selected, start=begin + selected.start)
+        suggestions = await ls.worker.suggest(snapshot, begin + cursor, inline, chosen_there, unasked=unasked)
     except Cancelled:
         return None
     finally:
         ls.learning.completed()
-    return to_inline_list(suggestions, lines, cursor, encoding)
+    return to_inline_list(moved(suggestions, -begin), lines, cursor, encoding)
