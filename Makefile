@@ -1,6 +1,6 @@
 # codelm: `make run` shows it at work, `make test` tests it. Both make what they need under build/.
 # Then: lint, format, bench (speed beside references), bench-gpu, replay (typing in real projects), compare (the same,
-# beside other language servers), vscode (the extension), clean.
+# beside other language servers), vscode (the extension), editors (all tests in real editors, which it installs), clean.
 #
 # PYTHON      the interpreter to make the environments with (3.11 or newer)
 # MODEL       what `bench` measures: a checkpoint's folder (unset: the bundled one)
@@ -22,7 +22,7 @@ OTHERS := build/others-env
 REPLAY := tests/benchmarks/replay
 CODE := server training tests
 
-.PHONY: run test lint format bench bench-gpu replay compare vscode clean
+.PHONY: run test lint format bench bench-gpu replay compare vscode editors clean
 
 run: $(RUN)/installed
 	@$(RUN)/bin/codelm-lsp check editor-config/sample.py:22:19
@@ -65,6 +65,12 @@ compare: $(DEV)/installed $(OTHERS)/installed
 # The extension for VS Code, as one file to install: editor-config/vscode/dist/codelm.vsix. Needs Node 20 or newer.
 vscode:
 	cd editor-config/vscode && npm ci --no-audit --no-fund && npm test && npm run package
+
+# Tests in the real editors. It fetches Neovim 0.12 and VS Code where they can be had; what can't is skipped, and said.
+editors: $(DEV)/installed
+	-$(BIN)/python tests/editors/install_neovim.py
+	-$(BIN)/python tests/editors/install_vscode.py
+	$(BIN)/python -m pytest -rs tests/editors
 
 clean:
 	rm -rf build dist

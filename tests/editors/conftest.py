@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,7 +22,9 @@ TOO_LONG = 3 * PATIENCE
 """Seconds that a Neovim may run."""
 
 SERVER = (sys.executable, "-m", "codelm.cli", "--stdio")
-CODELM_LUA = Path(__file__).parents[2] / "editor-config" / "neovim" / "codelm.lua"
+PLUGIN = Path(__file__).parents[2] / "editor-config" / "neovim"
+NEOVIM_12 = Path(__file__).parents[2] / "build" / "editors" / "neovim-0.12" / "nvim"
+"""Where ``install_neovim.py`` puts a Neovim that shows ghost text."""
 
 
 def wait_until(condition: Callable[[], Any], what: str, seen: Callable[[], object] = lambda: "") -> Any:
@@ -79,11 +80,11 @@ class Neovim:
         self._told = 0
         self._called = False
         files = home / "config" / "nvim"
-        (files / "lsp").mkdir(parents=True)
-        shutil.copy(CODELM_LUA, files / "lsp" / "codelm.lua")
+        files.mkdir(parents=True)
         given = json.dumps({"cmd": SERVER, **config})
         (files / "init.lua").write_text(
-            f'{WATCH}{init}\nvim.lsp.config("codelm", vim.json.decode([==[{given}]==]))\nvim.lsp.enable("codelm")\n'
+            f'{WATCH}vim.opt.runtimepath:prepend("{PLUGIN}")\n{init}\n'
+            f'vim.lsp.config("codelm", vim.json.decode([==[{given}]==]))\n'
         )
         # In a folder of its own: a socket's path may be some hundred characters long at most.
         self._run = tempfile.TemporaryDirectory(prefix="nvim-")
@@ -219,6 +220,24 @@ class Neovim:
         self.type("<C-y>")
         wait_until(lambda: not self.menu, "the menu closes")
 
+    # --- ghost text ---------------------------------------------------------------------------------------
+
+    @property
+    def ghost_text(self) -> str:
+        """What is shown in grey, behind what is typed."""
+        code = """
+            local namespace = vim.api.nvim_create_namespace("nvim.lsp.inline_completion")
+            local marks = vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })
+            return marks[1] and marks[1][4].virt_text and marks[1][4].virt_text[1][1] or ""
+        """
+        return self.remote.exec_lua(code)
+
+    def until_ghost_text(self, condition: Callable[[str], object] = bool) -> str:
+        """Wait until some is shown that is as it should be; return it."""
+        return wait_until(
+            lambda: (shown := self.ghost_text) and condition(shown) and shown, "ghost text", lambda: self.ghost_text
+        )
+
     # --- the end ------------------------------------------------------------------------------------------
 
     @property
@@ -277,12 +296,32 @@ def nvim() -> Path:
     return Path(package.__file__).parent / "install" / "bin" / "nvim"
 
 
+@pytest.fixture(scope="session")
+def nvim_12() -> Path:
+    """A Neovim that shows ghost text."""
+    pytest.importorskip("pynvim", reason="needs pip install -e '.[editors]'")
+    if not NEOVIM_12.exists():
+        pytest.skip("needs Neovim 0.12: python tests/editors/install_neovim.py")
+    return NEOVIM_12
+
+
+@pytest.fixture
+def neovim_12(nvim_12: Path, tmp_path: Path) -> Iterator[Callable[..., Neovim]]:
+    """Start a Neovim 0.12, as ``neovim`` does."""
+    yield from starting(nvim_12, tmp_path)
+
+
 @pytest.fixture
 def neovim(nvim: Path, tmp_path: Path) -> Iterator[Callable[..., Neovim]]:
     """Start a Neovim, with changes to codelm's configuration and Lua for ``init.lua``. It ends with the test.
 
     What the editor or the server complained of fails the test.
     """
+    yield from starting(nvim, tmp_path)
+
+
+def starting(nvim: Path, tmp_path: Path) -> Iterator[Callable[..., Neovim]]:
+    """Yield what starts one, and end all that were started."""
     started: list[Neovim] = []
 
     def start(config: dict[str, Any] | None = None, init: str = "") -> Neovim:

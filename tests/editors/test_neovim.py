@@ -1,4 +1,4 @@
-"""The set-up that a user copies, in a real Neovim, with the real server and the bundled model."""
+"""The plugin, in a real Neovim, with the real server and the bundled model."""
 
 import sys
 from collections.abc import Callable
@@ -104,12 +104,12 @@ def test_a_name_of_another_file_is_completed_and_forgotten(neovim: Start):
     editor.shows("import os", "folder = os.path", "result = quixotic_banana")
     editor.type("<Esc>:silent write<CR>")
     editor.edit(helper)
-    editor.type(":CodelmForget<CR>")
+    editor.type(":Codelm forget<CR>")
     editor.until_told("codelm forgot helper.py")
     assert not editor.has_learned("quixotic_banana")
-    editor.type(":CodelmForget nonsense<CR>")
+    editor.type(":Codelm forget nonsense<CR>")
     editor.until_told("codelm.forget takes 'file', 'workspace', 'all'")
-    editor.type(":CodelmLearn<CR>")
+    editor.type(":Codelm learn<CR>")
     editor.until_told("codelm learns this workspace again")
     editor.until_learned("quixotic_banana")
 
