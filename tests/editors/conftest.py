@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from editor_waits import PATIENCE, wait_until
 
-PATIENCE = 30
-"""Seconds to wait for what must come: many, for a machine may be busy. No test measures time."""
-PAUSE = 0.02
 TOO_LONG = 3 * PATIENCE
 """Seconds that a Neovim may run."""
 
@@ -25,16 +23,6 @@ SERVER = (sys.executable, "-m", "codelm.cli", "--stdio")
 PLUGIN = Path(__file__).parents[2] / "editor-config" / "neovim"
 NEOVIM_12 = Path(__file__).parents[2] / "build" / "editors" / "neovim-0.12" / "nvim"
 """Where ``install_neovim.py`` puts a Neovim that shows ghost text."""
-
-
-def wait_until(condition: Callable[[], Any], what: str, seen: Callable[[], object] = lambda: "") -> Any:
-    """Wait until a condition is true and return it; else fail with what was ``seen`` last."""
-    end = time.monotonic() + PATIENCE
-    while not (result := condition()):
-        if time.monotonic() > end:
-            pytest.fail(f"{what}: not within {PATIENCE} seconds; {seen()}")
-        time.sleep(PAUSE)
-    return result
 
 
 def listens(path: Path) -> bool:
