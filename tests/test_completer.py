@@ -10,8 +10,9 @@ from pathlib import Path
 import models
 import pytest
 
+from codelm.checkpoint import BUNDLED, load
 from codelm.completer import Completer
-from codelm.completion import Completion, CompletionKind, Completions, Snapshot
+from codelm.completion import Completion, CompletionKind, Completions, Snapshot, Source
 from codelm.environment import Environment
 from codelm.errors import Cancelled
 from codelm.importable import Importable
@@ -146,6 +147,13 @@ def test_kinds_that_are_found_out_ahead_are_those_that_are_found_when_asked(comp
         pass
     monkeypatch.setattr(Names, "_calls_of", None)  # nobody asks any more
     assert [complete(ahead, source, limit=100, multi_token=False).items for source in sources] == expected
+
+
+def test_only_what_is_known_to_be_there_is_said_to_come_from_names():
+    bundled = Completer(load(BUNDLED))
+    sources = {item.source for item in complete(bundled, "def f(path):\n    with ope|", limit=50).items}
+    assert Source.NAMES not in sources, "nothing is known of what may stand there"
+    assert Source.NETWORK in sources
 
 
 def test_short_strings_are_completed_in_their_own_quotes(completer):

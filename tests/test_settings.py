@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codelm.settings import CompletionSettings, InlineSettings, Settings, WorkspaceSettings, merge, parse
+from codelm.settings import (
+    CompletionSettings,
+    InlineSettings,
+    Settings,
+    StatisticsSettings,
+    WorkspaceSettings,
+    merge,
+    parse,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -32,8 +40,9 @@ def test_every_setting_can_be_set():
         "model": "~/models/mine",
         "interpreter": "~/envs/mine/bin/python",
         "workspace": {"enabled": False},
+        "statistics": {"enabled": True},
         "device": "cuda",
-        "completion": {"enabled": False, "maxItems": 7, "deadline": 300, "multiToken": False},
+        "completion": {"enabled": False, "maxItems": 7, "deadline": 300, "multiToken": False, "ranking": "last"},
         "inline": {
             "enabled": False,
             "maxItems": 1,
@@ -44,7 +53,7 @@ def test_every_setting_can_be_set():
             "newLine": False,
         },
     }
-    completion = CompletionSettings(enabled=False, max_items=7, deadline=300, multi_token=False)
+    completion = CompletionSettings(enabled=False, max_items=7, deadline=300, multi_token=False, ranking="last")
     inline = InlineSettings(
         enabled=False, max_items=1, deadline=80, delay=200, confidence=60, mid_line=False, new_line=False
     )
@@ -56,6 +65,7 @@ def test_every_setting_can_be_set():
         completion=completion,
         inline=inline,
         workspace=WorkspaceSettings(enabled=False),
+        statistics=StatisticsSettings(enabled=True),
     )
     assert parse(raw) == (expected, [])
 

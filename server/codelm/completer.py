@@ -218,7 +218,9 @@ class Completer:
         if around is None or cursor.inside:
             return []
         begin = self._beginnings(request, named, around, accepted)
-        begin = replace(begin, sources=tuple(sources_of(request, begin.ids, begin.log_probs)))
+        known = {candidate.name for candidate in named.items} if named is not None else set()
+        known_there = [text in known for text in begin.texts]
+        begin = replace(begin, sources=tuple(sources_of(request, begin.ids, begin.log_probs, known_there)))
         lines = suggest.search(
             request.mixture, request.state, begin, around,
             self._session.word, cursor.quote,

@@ -58,7 +58,10 @@ class Names:
         """Return the best words, with their log probabilities, as items of a list."""
         known = {candidate.name: candidate.kind for candidate in named.items} if named else {}
         words = [request.session.word(word) for word in best.tolist()]
-        kinds, sources = self._kinds(request, best, words), sources_of(request, best, scores)
+        kinds, sources = (
+            self._kinds(request, best, words),
+            sources_of(request, best, scores, [w in known for w in words]),
+        )
         return [
             Completion(word, known.get(word, kind), math.exp(score), source)
             for word, kind, score, source in zip(words, kinds, scores.tolist(), sources, strict=True)
@@ -172,15 +175,17 @@ def _best(ids: Ids, scores: Scores, limit: int) -> tuple[Ids, Scores]:
     return ids[order], scores[order]
 
 
-def sources_of(request: Request, ids: Ids, scores: Scores) -> list[Source]:
-    """Return what proposed each word most, given the log probabilities that they have in the end."""
+def sources_of(request: Request, ids: Ids, scores: Scores, named: Sequence[bool]) -> list[Source]:
+    """Return what proposed each word most, given the log probabilities that they have in the end, and which of them are
+    known to be there.
+    """
     if not len(ids):
         return []
     added = request.mixture.contributions(request.state, ids[None, :])[:, 0]  # (parts, N)
     most = [_SOURCES[request.mixture.parts[part]] for part in added.argmax(axis=0).tolist()]
-    # What no model thought of has its probability from being known to be there.
-    named = added.sum(axis=0) < 0.5 * np.exp(scores)
-    return [Source.NAMES if is_named else source for source, is_named in zip(most, named.tolist(), strict=True)]
+    # Of those, what no model thought of has its probability from being known.
+    named_most = np.array(named, bool) & (added.sum(axis=0) < 0.5 * np.exp(scores))
+    return [Source.NAMES if is_named else source for source, is_named in zip(most, named_most.tolist(), strict=True)]
 
 
 def _with_named(best: Ids, scores: Scores, named: Ids, named_scores: Scores, limit: int) -> tuple[Ids, Scores]:

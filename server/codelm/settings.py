@@ -102,6 +102,14 @@ class WorkspaceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StatisticsSettings:
+    """Counting what is accepted (``codelm.statistics``)."""
+
+    enabled: bool = False
+    """Whether it is counted, on this machine: how often and how many characters, by day; never what."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of codelm (``codelm`` in an editor's configuration)."""
 
@@ -125,6 +133,9 @@ class Settings:
 
     workspace: WorkspaceSettings = WorkspaceSettings()
     """What is learned."""
+
+    statistics: StatisticsSettings = StatisticsSettings()
+    """What is counted."""
 
 
 CLIENTS_OWN = frozenset({"trace"})

@@ -48,7 +48,7 @@ def test_it_says_how_it_is(neovim: Start):
     editor.type(":Codelm<CR>")
     editor.until_told("model: the bundled model (ready)")
     editor.type(":Codelm nonsense<CR>")
-    editor.until_told(":Codelm takes forget, learn, log, pause, restart, resume, status")
+    editor.until_told(":Codelm takes forget, learn, log, pause, restart, resume, statistics, status")
     assert editor.remote.call("getcompletion", "Codelm forget ", "cmdline") == ["all", "file", "workspace"]
 
 

@@ -132,6 +132,10 @@ class Editor:
         self.send(request)
         return (await asyncio.wait_for(answer, PATIENCE))["result"]["items"]
 
+    async def command(self, name: str, *arguments: Any) -> Message:
+        """Execute a command; return the answer's whole message."""
+        return await self.ask("workspace/executeCommand", {"command": name, "arguments": arguments})
+
     async def end(self) -> int:
         """Say goodbye as one should; return the exit status."""
         await self.ask("shutdown")

@@ -31,12 +31,8 @@ def begin(start, project, tmp_path):
     return begin
 
 
-async def command(editor, name: str, *arguments: object):
-    return await editor.ask("workspace/executeCommand", {"command": name, "arguments": arguments})
-
-
 async def status_of(editor):
-    return (await command(editor, "codelm.status"))["result"]
+    return (await editor.command("codelm.status"))["result"]
 
 
 async def test_it_tells_of_the_model_the_network_and_the_workspace(begin):
@@ -56,8 +52,8 @@ async def test_it_tells_nothing_twice_and_nobody_who_does_not_ask(begin):
     assert editor.statuses == []
     editor = await begin()
     await editor.until(lambda: [told for told in editor.statuses if told["workspace"]["words"]])
-    await command(editor, "codelm.resume")
-    await command(editor, "codelm.pause")
+    await editor.command("codelm.resume")
+    await editor.command("codelm.pause")
     await editor.until(lambda: editor.statuses[-1]["paused"])
     assert all(one != other for one, other in zip(editor.statuses, editor.statuses[1:], strict=False))
 
@@ -107,7 +103,7 @@ async def test_it_tells_whether_the_workspace_is_learned_from(begin, options, st
 async def test_a_forgotten_workspace_is_told(begin):
     editor = await begin()
     await editor.until(lambda: [told for told in editor.statuses if told["workspace"]["words"]])
-    await command(editor, "codelm.forget", "workspace")
+    await editor.command("codelm.forget", "workspace")
     await editor.until(lambda: editor.statuses[-1]["workspace"]["state"] == "forgotten")
     assert (await status_of(editor))["workspace"]["words"] == 0
 
@@ -116,14 +112,14 @@ async def test_while_it_is_paused_nothing_is_proposed_and_nothing_learned(begin,
     editor = await begin()
     await editor.until(lambda: [told for told in editor.statuses if told["workspace"]["words"]])
     editor.send(editor.opening("x"))
-    await command(editor, "codelm.pause")
+    await editor.command("codelm.pause")
     assert await editor.complete(0, 1) == {"isIncomplete": False, "items": []}
     assert await editor.suggest(0, 1) == []
     (project / "two.py").write_text("beta = 1\n", encoding="utf-8")
     changed = {"uri": (project / "two.py").as_uri(), "type": types.FileChangeType.Created}
     editor.send({"method": "workspace/didChangeWatchedFiles", "params": {"changes": [changed]}})
     assert (await status_of(editor))["workspace"]["files"] == 1
-    await command(editor, "codelm.resume")
+    await editor.command("codelm.resume")
     assert (await editor.complete(0, 1))["items"]
     await editor.until(lambda: editor.statuses[-1]["workspace"]["files"] == 2)
     assert await editor.end() == 0
@@ -132,7 +128,7 @@ async def test_while_it_is_paused_nothing_is_proposed_and_nothing_learned(begin,
 @pytest.mark.parametrize("name", ["codelm.status", "codelm.pause", "codelm.resume"])
 async def test_commands_that_take_no_arguments_refuse_them(begin, name):
     editor = await begin()
-    refused = await command(editor, name, "now")
+    refused = await editor.command(name, "now")
     assert refused["error"]["message"] == f"{name} takes no arguments"
 
 

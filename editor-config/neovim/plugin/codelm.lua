@@ -9,7 +9,7 @@ vim.api.nvim_create_user_command("Codelm", function(given)
   require("codelm.commands").run(given)
 end, {
   nargs = "*",
-  desc = "codelm: status, pause, resume, restart, learn, forget, log",
+  desc = "codelm: status, pause, resume, restart, learn, forget, statistics, log",
   complete = function(lead, line)
     return require("codelm.commands").complete(lead, line)
   end,

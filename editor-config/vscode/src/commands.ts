@@ -30,6 +30,7 @@ export function commands(client: Client, log: vscode.LogOutputChannel, actions: 
     register("forgetFile", () => forgetFile(client)),
     register("forgetWorkspace", () => forget(client, "workspace", "what it learned from this workspace")),
     register("forgetAll", () => forget(client, "all", "what it learned from all workspaces")),
+    register("showStatistics", () => showStatistics(client, log)),
     register("showLog", async () => log.show()),
   );
 }
@@ -58,6 +59,27 @@ async function showStatus(client: Client): Promise<void> {
   ];
   const chosen = await vscode.window.showQuickPick(choices, { title: "codelm" });
   if (chosen?.command) await vscode.commands.executeCommand(`codelm.${chosen.command}`);
+}
+
+interface Counted {
+  enabled: boolean;
+  file: string;
+  days: Record<string, Record<string, { accepted: number; characters: number }>>;
+}
+
+/** Show what was counted, in the log's channel: a table would be too much for a few numbers. */
+async function showStatistics(client: Client, log: vscode.LogOutputChannel): Promise<void> {
+  const { enabled, file, days } = await client.execute<Counted>("codelm.statistics");
+  if (!enabled && Object.keys(days).length === 0) {
+    throw new Error("nothing is counted: the setting codelm.statistics.enabled is off");
+  }
+  log.info(`statistics, kept in ${file}:`);
+  for (const [day, kinds] of Object.entries(days)) {
+    for (const [kind, { accepted, characters }] of Object.entries(kinds)) {
+      log.info(`${day}  ${kind === "list" ? "items of the list" : "ghost text"}: ${accepted} accepted, ${characters} characters`);
+    }
+  }
+  log.show();
 }
 
 async function togglePause(client: Client): Promise<void> {

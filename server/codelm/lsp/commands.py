@@ -8,11 +8,13 @@ from pygls.exceptions import JsonRpcException
 
 from codelm.errors import StorageError, UsageError
 from codelm.lsp.learning import Learning
+from codelm.lsp.statistics import ACCEPTED, Statistics, as_json, checked
 from codelm.lsp.status import StatusShown
 from codelm.lsp.uris import path_of
 from codelm.settings import Settings
 
 FORGET, LEARN = "codelm.forget", "codelm.learn"
+STATISTICS, FORGET_STATISTICS = "codelm.statistics", "codelm.forgetStatistics"
 STATUS, PAUSE, RESUME = "codelm.status", "codelm.pause", "codelm.resume"
 FILE, WORKSPACE, ALL = "file", "workspace", "all"
 
@@ -28,6 +30,7 @@ class Session(Protocol):
 
     learning: Learning
     status: StatusShown
+    statistics: Statistics
     settings: Settings
     current: str
 
@@ -96,6 +99,35 @@ async def resume(ls: Session, *arguments: object) -> None:
     ls.pause(paused=False)
 
 
+async def accepted(ls: Session, *arguments: object) -> None:
+    """Count that a proposal was accepted, where the user wants that: editors tell of it, for items say so."""
+    told = checked(arguments)
+    if told is None:
+        raise RefusedError(f'{ACCEPTED} takes {{"kind": "list" or "line", "source": …, "characters": …}}')
+    if ls.settings.statistics.enabled:
+        ls.statistics.count(*told)
+
+
+async def statistics(ls: Session, *arguments: object) -> dict[str, Any]:
+    """Return what was counted, by day and kind, and the file that holds it."""
+    _none(STATISTICS, arguments)
+    try:
+        counts, file = await ls.statistics.counts()
+    except StorageError as error:
+        raise RefusedError(f"{STATISTICS}: {error}", types.LSPErrorCodes.RequestFailed) from error
+    return {"enabled": ls.settings.statistics.enabled, "file": file, "days": as_json(counts)}
+
+
+async def forget_statistics(ls: Session, *arguments: object) -> None:
+    """Remove what was counted."""
+    _none(FORGET_STATISTICS, arguments)
+    try:
+        await ls.statistics.forget()
+    except StorageError as error:
+        raise RefusedError(f"{FORGET_STATISTICS}: {error}", types.LSPErrorCodes.RequestFailed) from error
+    ls.inform("codelm forgot its statistics.")
+
+
 def _none(command: str, arguments: tuple[object, ...]) -> None:
     if arguments:
         raise RefusedError(f"{command} takes no arguments")
@@ -122,7 +154,16 @@ def _name(uri: str) -> str:
     return PurePath(path_of(uri)).name
 
 
-COMMANDS = {FORGET: forget, LEARN: learn, STATUS: status, PAUSE: pause, RESUME: resume}
+COMMANDS = {
+    FORGET: forget,
+    LEARN: learn,
+    STATUS: status,
+    PAUSE: pause,
+    RESUME: resume,
+    ACCEPTED: accepted,
+    STATISTICS: statistics,
+    FORGET_STATISTICS: forget_statistics,
+}
 FILES = types.FileOperationRegistrationOptions(
     [
         types.FileOperationFilter(types.FileOperationPattern("**/*.{py,pyi}"), scheme="file"),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from lsprotocol import types
@@ -35,6 +36,7 @@ from codelm.lsp.notebooks import Notebook, changed_notebook, opened_notebook
 from codelm.lsp.progress import Progress
 from codelm.lsp.protocol import Protocol
 from codelm.lsp.quiet import is_quiet
+from codelm.lsp.statistics import Statistics, tell_of_lines, tell_of_list
 from codelm.lsp.status import FAILED, LOADING, NONE, READY, Model, Network, StatusShown
 from codelm.lsp.worker import Worker
 from codelm.settings import Settings, merge, parse
@@ -85,6 +87,7 @@ class Server(LanguageServer):
         self.learning = Learning(self.worker.gate, _Surroundings(self))
         self.progress_shown = Progress(self)
         self.status = StatusShown(self)
+        self.statistics = Statistics(partial(self.show, types.MessageType.Warning))
         self.stopped = threading.Event()  # set when no more messages are to be read
         self.event_loop: asyncio.AbstractEventLoop | None = None
         self.exit_status = 1  # as the protocol has it: 0 only after ``shutdown``
@@ -200,6 +203,7 @@ class Server(LanguageServer):
         """End all threads' work."""
         self.learning.stop()
         self.worker.stop()
+        self.statistics.stop()
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something beside all else; what it raises is logged."""
@@ -511,9 +515,12 @@ async def completion(ls: Server, params: types.CompletionParams) -> JsonList:
     completions = replace(completions, start=completions.start - begin)
     known = get_capability(ls.client_capabilities, "text_document.completion.completion_item_kind.value_set", None)
     details = ls.client_can("text_document.completion.completion_item.label_details_support")
-    return to_completion_list(
+    found = to_completion_list(
         completions, document.lines, cursor, encoding, known or FIRST_KINDS, ranking=wanted.ranking, details=details
     )
+    if settings.statistics.enabled:
+        tell_of_list(found["items"], completions, cursor - completions.start)
+    return found
 
 
 async def inline_completion(ls: Server, params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
@@ -544,4 +551,7 @@ async def inline_completion(ls: Server, params: types.InlineCompletionParams) ->
         return None
     finally:
         ls.learning.completed()
-    return to_inline_list(moved(suggestions, -begin), lines, cursor, encoding)
+    found = to_inline_list(moved(suggestions, -begin), lines, cursor, encoding)
+    if ls.settings.statistics.enabled:
+        tell_of_lines(found.items, suggestions)
+    return found

@@ -79,6 +79,21 @@ local SUBCOMMANDS = {
     end,
   },
   restart = { run = restart },
+  statistics = {
+    run = function()
+      execute("codelm.statistics", {}, function(counted)
+        local lines = { ("kept in %s%s"):format(counted.file, counted.enabled and "" or " (not counted now)") }
+        local days = vim.tbl_keys(counted.days)
+        table.sort(days)
+        for _, day in ipairs(days) do
+          for kind, count in pairs(counted.days[day]) do
+            table.insert(lines, ("%s %s: %d accepted, %d characters"):format(day, kind, count.accepted, count.characters))
+          end
+        end
+        vim.notify(table.concat(lines, "\n"))
+      end)
+    end,
+  },
   log = {
     run = function()
       vim.cmd.tabedit(vim.lsp.log.get_filename and vim.lsp.log.get_filename() or vim.lsp.get_log_path())
