@@ -3,7 +3,11 @@
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import pytest
+from editor_waits import wait_until
 
 Start = Callable[..., Any]
 
@@ -198,3 +202,68 @@ def test_its_health_tells_of_keys(neovim_12: Start):
         editor.until("vim.bo.filetype == 'checkhealth'")
         assert told in "\n".join(editor.text)
         assert ("no key accepts" in "\n".join(editor.text)) == bool(told)
+
+
+# --- beside another language server ----------------------------------------------------------------------------------
+
+PYREFLY = Path(__file__).parents[2] / "build" / "others-env" / "bin" / "pyrefly"
+BOTH = f"""
+vim.lsp.config("pyrefly", {{ cmd = {{ "{PYREFLY}", "lsp" }}, filetypes = {{ "python" }} }})
+vim.lsp.enable("pyrefly")
+vim.api.nvim_create_autocmd("LspAttach", {{ callback = function(event)
+  local client = vim.lsp.get_client_by_id(event.data.client_id)
+  if client.name == "pyrefly" then
+    vim.lsp.completion.enable(true, client.id, event.buf, {{ cmp = require("codelm.menu").stands_before }})
+  end
+end }})
+"""
+PIPE = """class Pipe:
+    def close_left(self): ...
+    def close_right(self): ...
+    def aaa_never_called(self): ...
+
+
+def end(pipe: Pipe):
+    pipe.close_left()
+    pipe.close_right()
+
+
+def end_all(pipe: Pipe):
+    pipe.close_left()
+"""
+
+
+@pytest.mark.parametrize("ranking", ["beside", "first", "last"])
+def test_its_items_stand_beside_those_of_another_server_as_the_user_wants(neovim_12: Start, ranking: str):
+    """In Neovim 0.11 the items of one server stand behind those of the other."""
+    if not PYREFLY.exists():
+        pytest.skip("needs pyrefly: make build/others-env/installed")
+    editor = neovim_12({"settings": {"codelm": {"completion": {"ranking": ranking}}}}, init=BOTH)
+    editor.open("pipe.py", PIPE)
+    editor.until("#vim.lsp.get_clients({ bufnr = 0 }) == 2")
+    editor.until("require('codelm').status() == 'codelm'")
+    editor.type("GA<CR>pipe.close_right()<CR>pipe.")
+    editor.until_offered("__class__")  # which pyrefly lists, and codelm only behind what has been used
+    code = """
+        local found = {}
+        for _, item in ipairs(vim.fn.complete_info({ "items" }).items) do
+          local id = vim.tbl_get(item, "user_data", "nvim", "lsp", "client_id")
+          table.insert(found, id and vim.lsp.get_client_by_id(id).name or "?")
+        end
+        return found
+    """
+    owners = wait_until(
+        lambda: (found := editor.remote.exec_lua(code)) and len(set(found)) == 2 and found, "items of both"
+    )
+    editor.quit()
+    editor.complaints()  # pyrefly's
+    ours = [place for place, owner in enumerate(owners) if owner == "codelm"]
+    theirs = [place for place, owner in enumerate(owners) if owner == "pyrefly"]
+    if ranking == "first":
+        assert max(ours) < min(theirs)
+    elif ranking == "last":
+        assert min(ours) > max(theirs)
+    else:
+        front = [place for place in ours if place < min(theirs)]
+        assert 1 <= len(front) <= 3, owners
+        assert all(place > max(theirs) for place in ours[len(front) :]), owners

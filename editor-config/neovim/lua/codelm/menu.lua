@@ -13,6 +13,17 @@ local function whole_text(item)
   return plain and { word = text } or {}
 end
 
+-- Where the items of several servers stand: by what each server says. (Neovim 0.11 has no way to say so: it lists one
+-- server's items behind the other's.)
+local function sort_text(entry)
+  local item = vim.tbl_get(entry, "user_data", "nvim", "lsp", "completion_item") or {}
+  return item.sortText or item.label or entry.word
+end
+
+function M.stands_before(a, b)
+  return sort_text(a) < sort_text(b)
+end
+
 local function ask(bufnr)
   local info = vim.fn.complete_info({ "mode", "selected" })
   -- Not over another menu, such as that of <C-x><C-f>, nor while an item is being chosen.
@@ -80,7 +91,7 @@ end
 
 function M.enable(client, bufnr)
   ours[client.id] = true
-  vim.lsp.completion.enable(true, client.id, bufnr, { convert = whole_text })
+  vim.lsp.completion.enable(true, client.id, bufnr, { convert = whole_text, cmp = M.stands_before })
   local group = vim.api.nvim_create_augroup("codelm_" .. bufnr, { clear = true })
   follow_typing(bufnr, group)
   drop_late_answers(client, bufnr, group)
