@@ -125,7 +125,15 @@ def test_a_server_that_was_killed_comes_back(vscode: Start):
     editor.focus()
     editor.press("Control+End")
     editor.type("os.path.joi")
-    editor.until_popup("join")
+
+    def typed_again() -> bool:
+        """Keys that came before it was ready opened no list."""
+        editor.press("Backspace")
+        editor.type("i")
+        editor.page.wait_for_timeout(500)
+        return "join" in editor.popup
+
+    wait_until(typed_again, "a list with join", lambda: editor.popup)
     (second,) = editor.servers
     editor.command("codelm: Restart the Server")
     wait_until(lambda: editor.servers and editor.servers != [second], "a third server runs", lambda: editor.servers)
