@@ -18,6 +18,7 @@ LETTERS_DIGITS = string.ascii_letters + string.digits
     [
         *('"aX9$k2LqT8"', '"P@ssw0rd!"', 'b"aX9$k2LqT8"', '"3f2a9c1b77"', '"D41D8CD98F"', '"Zm9vYmFyQmF6"'),
         *('"xkqjzvwpgh"', '"sk9x2LmQ0v"', '"0160 2345 67"'.replace(" ", ""), '"AKIA7XQ2ZP"'),
+        *('"me@home.org"', '"To: a@b.com"'),
     ],
 )  # fmt: skip
 def test_what_looks_random_is_a_secret(word):
@@ -31,6 +32,7 @@ def test_what_looks_random_is_a_secret(word):
         *('"__getitem__"', '"Content-Type"', '"text/html"', '"0123456789"', '"20240131"', '"aaaaaaaaaa"', '"rb"'),
         *("'\\u21d2\\u21d3'", 'b"\\x00\\x01\\xff"', '"DEBUG"', '"*.py"', '"username"', '"password"', '"<IIIIIIII"'),
         *('""', '"', '"größe"', "name", "<STR>", "+", "hashlib", '"sha256"', '"127.0.0.1"', '"README.md"'),
+        *('"a@b"', '"@app.route"', '"%s@%s"', '"user@localhost"'),
     ],
 )  # fmt: skip
 def test_what_people_write_is_none(word):

@@ -1,4 +1,4 @@
-"""What must never be learned: words that look like passwords, keys and tokens, and files that hold them.
+"""What must never be learned: words that look like passwords, keys and tokens, addresses, and files that hold them.
 
 Only short strings are words at all (see words.py: a longer one is ``<STR>``), so this is about what fits into 13
 characters: passwords, the beginnings of hashes, short keys. A word is taken for a secret when a person would hardly
@@ -52,6 +52,7 @@ _KNOWN = re.compile(
     r"(?i)ipv[46]|utf[_-]?(?:8|16|32)|sha(?:1|256|512)|md5|base64|big5|https?|html|xml|json|sql|ssl|smtp|pkg"
 )
 _STRUCT_FORMAT = re.compile(r"[@=<>!](?:[0-9]*[xcbB?hHiIlLqQnNefdspP])+")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[a-zA-Z]{2,}")
 _COUNTING = "01234567890123456789"
 
 _SECRET_NAME = re.compile(
@@ -81,7 +82,9 @@ def without_secrets(words: Iterable[str]) -> list[str]:
 
 
 def is_secret(word: str) -> bool:
-    """Return whether a string word looks like a password, a key or a token by itself."""
+    """Return whether a string word looks like a password, a key, a token or an e-mail address by itself."""
+    if _ADDRESS.search(_content(word)):
+        return True
     content = _KNOWN.sub(" ", _ESCAPE.sub(" ", _content(word)))
     if len(content) < SHORTEST_SECRET or content in _COUNTING or len(set(content)) <= 3:
         return False

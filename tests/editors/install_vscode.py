@@ -2,7 +2,7 @@
 
 It is code-server, VS Code in a browser, from npm, with the Node that it needs; the system's Chromium shows it. Takes
 some minutes and 700 MB. Needs npm, a C++ compiler with Python, and Chromium with libkrb5-dev and libsecret-1-dev, which
-it fetches where it may use ``apt-get``. It makes the extension, too. What is there already is left alone.
+it fetches where it may use ``apt-get``. It makes the extension, too, and one that starts another server beside it. What is there already is left alone.
 """
 
 import os
@@ -35,6 +35,7 @@ def main() -> int:
         if not (HOME / "code-server" / "node_modules" / ".bin" / "code-server").exists():
             code_server(HOME / "code-server", HOME / "node")
         run("make", "vscode")
+        another_server(HOME / "another-server")
     except subprocess.CalledProcessError as error:
         print(f"VS Code can't be had here: {error}", file=sys.stderr)
         return 1
@@ -60,6 +61,16 @@ def code_server(home: Path, node: Path) -> None:
     path = f"{node / 'bin'}{os.pathsep}{os.environ['PATH']}"
     command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(home), f"code-server@{CODE_SERVER}"]
     run(*command, at=home, PATH=path, npm_config_nodedir=str(node))
+
+
+def another_server(home: Path) -> None:
+    """Pack the extension that starts any other server, with the tools and the client of our own."""
+    shutil.copytree(ROOT / "tests" / "editors" / "another_server", home, dirs_exist_ok=True)
+    tools = ROOT / "editor-config" / "vscode" / "node_modules"
+    bundling = "--bundle --platform=node --format=cjs --external:vscode --outfile=extension.js".split()
+    run(tools / ".bin" / "esbuild", "extension.ts", *bundling, at=home, NODE_PATH=str(tools))
+    packing = "package --no-dependencies --allow-missing-repository --skip-license --out another-server.vsix".split()
+    run(tools / ".bin" / "vsce", *packing, at=home)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 HOME = ROOT / "build" / "editors" / "vscode"
 PROGRAM = HOME / "code-server" / "node_modules" / ".bin" / "code-server"
 EXTENSION = ROOT / "editor-config" / "vscode" / "dist" / "codelm.vsix"
+ANOTHER_SERVER = HOME / "another-server" / "another-server.vsix"
 SETTINGS = {
     "codelm.server.command": [sys.executable, "-m", "codelm.cli"],
     "workbench.startupEditor": "none",
@@ -50,7 +51,9 @@ def write_settings(folder: Path, settings: dict[str, Any]) -> None:
 class VSCode:
     """One VS Code with a folder open, and all that a test does with it."""
 
-    def __init__(self, browser: Any, folder: Path, files: dict[str, str], settings: dict[str, Any]) -> None:
+    def __init__(
+        self, browser: Any, folder: Path, files: dict[str, str], settings: dict[str, Any], *extensions: Path
+    ) -> None:
         self.workspace = folder / "project"
         self.workspace.mkdir(parents=True)
         for name, text in files.items():
@@ -71,7 +74,8 @@ class VSCode:
             "EXTENSIONS_GALLERY": NO_GALLERY,
         }
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed at the end
-        installing = [PROGRAM, *folders, "--install-extension", EXTENSION]
+        packed = [word for file in (EXTENSION, *extensions) for word in ("--install-extension", file)]
+        installing = [PROGRAM, *folders, *packed]
         subprocess.run(installing, check=True, env=env, stdout=self._log, stderr=self._log, timeout=6 * PATIENCE)
         options = (
             f"--bind-addr 127.0.0.1:{self._port} --auth none --disable-telemetry --disable-update-check "
@@ -147,6 +151,14 @@ class VSCode:
         with suppress(Exception):  # it may close meanwhile
             return [row.inner_text() for row in rows]
         return []
+
+    @property
+    def owners(self) -> list[str]:
+        """Whose the items are that the list shows: codelm's say where they come from, others have no such word."""
+        code = """() => [...document.querySelectorAll('.suggest-widget.visible .monaco-list-row')]
+            .map(row => [parseInt(row.dataset.index), row.ariaLabel]).sort((a, b) => a[0] - b[0]).map(pair => pair[1])"""
+        told = [label.split(", ") for label in self.page.evaluate(code)]
+        return ["codelm" if len(parts) == 3 else "other" for parts in told]  # name, source, kind
 
     def until_popup(self, *names: str) -> list[str]:
         """Wait until the list has all these names; return it."""

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,8 +39,8 @@ def vscode(browser, tmp_path) -> Iterator[Start]:
     """Start a VS Code with files in its folder, and show the first of them. It ends with the test."""
     started: list[real.VSCode] = []
 
-    def start(files: dict[str, str], **settings: Any) -> real.VSCode:
-        editor = real.VSCode(browser, tmp_path / f"user{len(started)}", files, settings)
+    def start(files: dict[str, str], *extensions: Path, **settings: Any) -> real.VSCode:
+        editor = real.VSCode(browser, tmp_path / f"user{len(started)}", files, settings, *extensions)
         started.append(editor)
         editor.open(next(iter(files)))
         return editor
@@ -170,3 +171,48 @@ def test_an_edit_above_is_followed_and_so_is_another_file(vscode: Start):
     editor.type("os.path.dirn")
     editor.until_popup("dirname")
     wait_until(lambda: len(editor.servers) == 1, "one server", lambda: editor.servers)
+
+
+# --- beside another language server ---------------------------------------------------------------------------------
+
+PYREFLY = real.ROOT / "build" / "others-env" / "bin" / "pyrefly"
+PIPE = """class Pipe:
+    def close_left(self): ...
+    def close_right(self): ...
+    def aaa_never_called(self): ...
+
+
+def end(pipe: Pipe):
+    pipe.close_left()
+    pipe.close_right()
+
+
+def end_all(pipe: Pipe):
+    pipe.close_left()
+"""
+
+
+@pytest.mark.parametrize("ranking", ["beside", "first", "last"])
+def test_its_items_stand_beside_those_of_another_server_as_the_user_wants(vscode: Start, ranking: str):
+    if not PYREFLY.exists() or not real.ANOTHER_SERVER.exists():
+        pytest.skip("needs pyrefly beside codelm: make editors")
+    settings = {"anotherServer.command": [str(PYREFLY), "lsp"], "codelm.completion.ranking": ranking}
+    editor = vscode({"pipe.py": PIPE}, real.ANOTHER_SERVER, **settings)
+    editor.page.wait_for_selector(".codicon-check-all")
+    editor.type("    pipe.close_right()\npipe.")
+    wait_until(lambda: "other" in editor.owners or ranking == "first", "items of both", lambda: editor.owners)
+    editor.until_popup("close_left")
+    top = editor.owners
+    editor.press("ArrowUp")  # from the first to the last
+    wait_until(lambda: editor.popup and "close_left" not in editor.popup[:3], "the list's end", lambda: editor.popup)
+    end = editor.owners
+    if ranking == "first":
+        assert top[0] == "codelm"
+        assert end[-1] == "other"
+    elif ranking == "last":
+        assert top == ["other"] * len(top)
+        assert end[-1] == "codelm"
+    else:
+        assert 1 <= top.index("other") <= 3
+        assert "codelm" not in top[top.index("other") :]
+        assert end[-1] == "codelm"

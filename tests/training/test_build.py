@@ -62,6 +62,12 @@ def test_a_folder_becomes_the_lexers_words_file_by_file(tmp_path: Path) -> None:
     assert corpus.manifest["stream"] == "code"
 
 
+def test_secrets_and_addresses_are_no_part_of_it(tmp_path: Path) -> None:
+    code = "login(user='me@home.org', password='swordfish')\nkey = 'aX9$k2LqT8'\nmode = 'rb'\n"
+    corpus = build([write(tmp_path / "shop", a=code)], tmp_path / "corpus", Options(validation_share=0))
+    assert [word for word in corpus.lexicon.words if word[-1] in "\"'"] == ['"rb"']
+
+
 def test_the_lexicon_is_ranked_by_the_counts_of_what_is_kept(tmp_path: Path) -> None:
     source = write(tmp_path / "shop", a="b = b\n", b="c = b\n", dropped="print 'c c c c c c'\n", copy="b = b\n")
     lexicon = build([source], tmp_path / "corpus", Options(validation_share=0)).lexicon

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from codelm import decoding
 from codelm.errors import CorpusError
+from codelm.secrecy import without_secrets
 from codelm.words import words as words_of
 from codelm_train import filters
 from codelm_train.documents import Document, Dropped
@@ -180,7 +181,7 @@ def lex(job: Job, longest: int = 0) -> Lexed | Dropped:
         reason = filters.generated(content) or filters.minified(content) or filters.not_python(content)
         if reason:
             return Dropped(reason)
-        content = tuple(words_of(content))
+        content = tuple(without_secrets(words_of(content)))
         reason = filters.data_like(content)
     reason = reason or filters.empty(content)
     if reason:
