@@ -21,8 +21,9 @@ HOME = ROOT / "build" / "editors" / "vscode"
 PROGRAM = HOME / "code-server" / "node_modules" / ".bin" / "code-server"
 EXTENSION = ROOT / "editor-config" / "vscode" / "dist" / "codelm.vsix"
 ANOTHER_SERVER = HOME / "another-server" / "another-server.vsix"
+# What belongs to a machine is taken from the settings of the machine that the extension runs on.
+MACHINE = {"codelm.server.command": [sys.executable, "-m", "codelm.cli"]}
 SETTINGS = {
-    "codelm.server.command": [sys.executable, "-m", "codelm.cli"],
     "workbench.startupEditor": "none",
     "telemetry.telemetryLevel": "off",
     "editor.minimap.enabled": False,
@@ -61,6 +62,7 @@ class VSCode:
             (self.workspace / name).write_text(text, encoding="utf-8")
         self.profile = folder / "profile"
         write_settings(self.profile / "User", {**SETTINGS, **settings})
+        write_settings(self.profile / "Machine", MACHINE | {name: settings[name] for name in MACHINE & settings.keys()})
         self._port = free_port()
         folders = ["--user-data-dir", self.profile, "--extensions-dir", folder / "extensions"]
         node = HOME / "node" / "bin"
