@@ -76,7 +76,7 @@ class Neovim:
         )
         # In a folder of its own: a socket's path may be some hundred characters long at most.
         self._run = tempfile.TemporaryDirectory(prefix="nvim-")
-        address = Path(self._run.name) / "socket"
+        self.address = address = Path(self._run.name) / "socket"
         folders = {f"XDG_{name.upper()}_HOME": str(home / name) for name in ("config", "data", "state", "cache")}
         self.process = subprocess.Popen(
             # No swap files, no shada; the socket instead of --embed gives us the exit status as well.

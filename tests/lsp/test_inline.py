@@ -187,7 +187,9 @@ async def test_a_change_ends_the_work_on_a_line_and_not_that_on_a_list(start):
     editor.send(editor.changing(3, {"text": "slow wor"}))
     await editor.ask("no/such/method")
     assert not answer.done()
-    assert await editor.suggest(0, 8), "a newer version's request ends both"
+    newer, newer_answer = editor.completing(0, 8)
+    editor.send(newer)
+    assert (await newer_answer)["result"]["items"], "a newer list takes the place of the older one"
     assert (await answer)["result"] == {"isIncomplete": True, "items": []}
 
 
@@ -238,6 +240,23 @@ async def test_where_both_wait_the_list_goes_first(start):
     assert (await shown_answer)["result"]["items"]
     assert (await line_answer)["result"]["items"]
     assert editor.events[2:] == ["stopped 9", "started 1", "suggesting 1"]
+
+
+async def test_ghost_text_for_what_was_typed_since_leaves_the_list_alone(start):
+    """An editor that waits for a list asks for no other while its user types on: it narrows the one that comes."""
+    editor = await start()
+    await editor.initialize()
+    busy, _ = editor.completing(0, 4, uri="file:///other.py")
+    shown, shown_answer = editor.completing(0, 2)
+    editor.send(editor.opening("slow", uri="file:///other.py", version=9), editor.opening("wo"), busy)
+    await editor.told("started 9")
+    line, line_answer = editor.suggesting(0, 3)
+    editor.send(shown, editor.changing(2, {"text": "wor"}), line)
+    await editor.ask("no/such/method")
+    editor.send({"method": "$/cancelRequest", "params": {"id": busy["id"]}})
+    assert (await shown_answer)["result"]["items"]
+    assert (await line_answer)["result"]["items"]
+    assert editor.events[2:] == ["stopped 9", "started 1", "suggesting 2"]
 
 
 async def test_a_cancelled_request_stops_its_work(start):

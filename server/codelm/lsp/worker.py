@@ -3,9 +3,10 @@
 All work on models takes turns on one thread; only networks are opened on another, because that takes seconds in which
 the rest can complete already.
 
-Of each document only the newest request of each kind is worked on, and only requests of one version: a newer request
-takes the place of older ones, whose work stops at the next look at its flag and, if it has not begun, never begins. A
-list goes before ghost text: it is waited for. All methods are called on the event loop, but for ``forget``.
+Of each document only the newest request of each kind is worked on: a newer one takes the place of older ones, whose
+work stops at the next look at its flag and, if it has not begun, never begins. A list goes before ghost text, for it is
+waited for, and ends that of an older version. Ghost text ends no list: an editor that waits for one while its user types
+on asks for no other, and narrows what comes. All methods are called on the event loop, but for ``forget``.
 """
 
 import asyncio
@@ -258,11 +259,11 @@ class Worker:
         self._submit(lambda completer: completer.close(uri))
 
     def _make_way(self, snapshot: Snapshot, kind: _Kind) -> None:
-        """End the work that a new request makes useless: of its kind, and that on other versions."""
-        for other in _Kind:
-            job = self._jobs.get((snapshot.uri, other))
-            if job is not None and (other is kind or job.version != snapshot.version):
-                self._supersede(snapshot.uri, other)
+        """End the work that a new request makes useless: of its kind, and on ghost text of other versions."""
+        self._supersede(snapshot.uri, kind)
+        line = self._jobs.get((snapshot.uri, _Kind.LINE))
+        if line is not None and line.version != snapshot.version:
+            self._supersede(snapshot.uri, _Kind.LINE)
 
     def _supersede(self, uri: str, kind: _Kind) -> None:
         if (job := self._jobs.pop((uri, kind), None)) is not None:
