@@ -33,6 +33,13 @@ def test_completions_as_json(file, capsys):
     assert 0 < found["items"][0]["probability"] <= 1
 
 
+def test_who_reads_may_have_enough(file):
+    command = [sys.executable, "-m", "codelm.cli", "complete", f"{file}:5:22"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert (process.wait(), process.stderr.read()) == (0, "")
+
+
 def test_columns_count_characters_of_any_width(tmp_path, capsys):
     path = tmp_path / "wide.py"
     path.write_text("x = '𝒳é'; os.path.jo\n", encoding="utf-8")

@@ -35,14 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     try:
-        if args.command == "complete":
-            from codelm import terminal
-
-            return terminal.complete(args)
-        if args.command == "check":
-            from codelm import check
-
-            return check.check(args)
+        if args.command:
+            return _show(args)
         if args.stdio or args.tcp:
             return _serve(args)
     except CodelmError as error:
@@ -50,6 +44,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     parser.print_help(sys.stderr)
     return 2
+
+
+def _show(args: argparse.Namespace) -> int:
+    """Run a command for the terminal. What reads its output may have enough of it, as ``head`` has: that is no error."""
+    try:
+        if args.command == "complete":
+            from codelm import terminal
+
+            status = terminal.complete(args)
+        else:
+            from codelm import check
+
+            status = check.check(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left of the output goes nowhere: Python would complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
 
 
 def _serve(args: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ SETTINGS = {
     "chat.commandCenter.enabled": False,
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "editor.accessibilitySupport": "off",
+    "editor.wordBasedSuggestions": "off",  # else its own words could be taken for ours
 }
 CHROMIUM = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
