@@ -42,7 +42,14 @@ def kate() -> tuple[list[str], Any]:
     return server["command"], server["settings"]["codelm"]
 
 
-@pytest.mark.parametrize("editor", [helix, sublime, kate])
+def zed() -> tuple[list[str], Any]:
+    settings = without_comments((EDITORS / "zed" / "settings.json").read_text(encoding="utf-8"))
+    ((name, server),) = settings["lsp"].items()
+    assert name in settings["languages"]["Python"]["language_servers"]
+    return [server["binary"]["path"], *server["binary"]["arguments"]], server["initialization_options"]
+
+
+@pytest.mark.parametrize("editor", [helix, sublime, kate, zed])
 def test_it_starts_the_server_with_settings_that_there_are(editor):
     command, settings = editor()
     assert command == ["codelm-lsp", "--stdio"]
