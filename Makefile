@@ -66,9 +66,10 @@ compare: $(DEV)/installed $(OTHERS)/installed
 vscode:
 	cd editor-config/vscode && npm ci --no-audit --no-fund && npm test && npm run package
 
-# Tests in the real editors, some of them beside other language servers. It fetches Neovim 0.12 and VS Code where they
-# can be had; what can't is skipped, and said.
+# Tests in the real editors, some of them beside other language servers. It fetches Emacs, Neovim 0.12 and VS Code
+# where they can be had; what can't is skipped, and said.
 editors: $(DEV)/installed $(OTHERS)/installed
+	-$(BIN)/python tests/editors/install_emacs.py
 	-$(BIN)/python tests/editors/install_neovim.py
 	-$(BIN)/python tests/editors/install_vscode.py
 	$(BIN)/python -m pytest -rs tests/editors

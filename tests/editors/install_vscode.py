@@ -2,7 +2,8 @@
 
 It is code-server, VS Code in a browser, from npm, with the Node that it needs; the system's Chromium shows it. Takes
 some minutes and 700 MB. Needs npm, a C++ compiler with Python, and Chromium with libkrb5-dev and libsecret-1-dev, which
-it fetches where it may use ``apt-get``. It makes the extension, too, and one that starts another server beside it. What is there already is left alone.
+it fetches where it may use ``apt-get``. It makes the extension, too, and one that starts another server beside it.
+What is there already is left alone.
 """
 
 import os
@@ -11,22 +12,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from installing import ROOT, install_from_debian, run
+
 HOME = ROOT / "build" / "editors" / "vscode"
 CODE_SERVER, NODE = "4.139.1", "24"
 SYSTEM = ["chromium", "libkrb5-dev", "libsecret-1-dev"]
 
 
-def run(*command: str | Path, at: Path = ROOT, **variables: str) -> None:
-    print("+", *command)
-    subprocess.run(command, check=True, cwd=at, env={**os.environ, **variables})
-
-
 def main() -> int:
     try:
-        if shutil.which("chromium") is None and shutil.which("apt-get") and os.geteuid() == 0:
-            run("apt-get", "-qq", "update")
-            run("apt-get", "-qq", "-y", "install", *SYSTEM, DEBIAN_FRONTEND="noninteractive")
+        if shutil.which("chromium") is None:
+            install_from_debian(*SYSTEM)
         if shutil.which("npm") is None:
             print("VS Code can't be had here: it needs npm", file=sys.stderr)
             return 1

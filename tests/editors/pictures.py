@@ -98,7 +98,7 @@ def neovim() -> str:
             (name,) = FILES
             editor.open(name, FILES[name])
             editor.until("require('codelm').status() == 'codelm'")
-            editor.type("GA<CR>with open(self.path, \"w\", encoding=\"utf-8\") as file:<CR>json.")
+            editor.type('GA<CR>with open(self.path, "w", encoding="utf-8") as file:<CR>json.')
             editor.until_offered("dump")
             editor.until_ghost_text()
             return screen(editor.address, 84, 28).page()

@@ -159,7 +159,8 @@ class VSCode:
     def owners(self) -> list[str]:
         """Whose the items are that the list shows: codelm's say where they come from, others have no such word."""
         code = """() => [...document.querySelectorAll('.suggest-widget.visible .monaco-list-row')]
-            .map(row => [parseInt(row.dataset.index), row.ariaLabel]).sort((a, b) => a[0] - b[0]).map(pair => pair[1])"""
+            .map(row => [parseInt(row.dataset.index), row.ariaLabel])
+            .sort((a, b) => a[0] - b[0]).map(pair => pair[1])"""
         told = [label.split(", ") for label in self.page.evaluate(code)]
         return ["codelm" if len(parts) == 3 else "other" for parts in told]  # name, source, kind
 

@@ -42,7 +42,7 @@ def emacs(tmp_path):
     """Run Emacs Lisp in a Python file with eglot connected; return what it printed."""
     program = shutil.which("emacs")
     if program is None:
-        pytest.skip("needs Emacs: apt-get install emacs-nox elpa-eglot")
+        pytest.skip("needs Emacs: python tests/editors/install_emacs.py")
     missing = subprocess.run([program, "--batch", "--eval", "(require 'eglot)"], capture_output=True, timeout=PATIENCE)
     if missing.returncode:
         pytest.skip("needs eglot: apt-get install elpa-eglot, or Emacs 29")
