@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    """Run a command for the terminal. What reads its output may have enough of it, as ``head`` has: that is no error."""
+    """Run a command for the terminal. Who reads its output may have enough of it, as ``head`` has: that is no error."""
     try:
         if args.command == "complete":
             from codelm import terminal

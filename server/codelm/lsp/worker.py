@@ -5,8 +5,8 @@ the rest can complete already.
 
 Of each document only the newest request of each kind is worked on: a newer one takes the place of older ones, whose
 work stops at the next look at its flag and, if it has not begun, never begins. A list goes before ghost text, for it is
-waited for, and ends that of an older version. Ghost text ends no list: an editor that waits for one while its user types
-on asks for no other, and narrows what comes. All methods are called on the event loop, but for ``forget``.
+waited for, and ends that of an older version. Ghost text ends no list: an editor that waits for one while its user
+types on asks for no other, and narrows what comes. All methods are called on the event loop, but for ``forget``.
 """
 
 import asyncio
