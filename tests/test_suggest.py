@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scripted import Script, ScriptedModel, sure_of
 
@@ -118,11 +118,10 @@ def test_several_are_the_best_and_none_is_how_another_begins():
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("x = f(|)", "x = f(a|)"),
+        ("x = f(|)", "x = f(a)|"),
         ("x = f(|", "x = f(a)|"),
-        ("x = g(f(|)", "x = g(f(a)|)"),
         ("x = [f(|]", "x = [f(a)|]"),
-        ("x = f(|)  # why", "x = f(a|)  # why"),
+        ("x = f(|)  # why", "x = f(a)|  # why"),
         ("if f(|):\n    pass", "if f(a|):\n    pass"),
         ("x = f(\n    |\n)", "x = f(\n    a|\n)"),
         ("x = f(\n    b,\n    |\n)", "x = f(\n    b,\n    a|\n)"),
@@ -141,6 +140,30 @@ def test_nothing_is_suggested_in_the_middle_of_code(source):
 def test_a_line_ends_before_the_colon_or_comma_that_is_there(source):
     sign = source.partition("|")[2][0]
     assert suggested(source, sure_of("a", "(", ")", sign)) == [source.replace("|", "a()|")]
+
+
+@pytest.mark.parametrize(
+    ("source", "script", "expected"),
+    [
+        ("with f(|)", sure_of("a", ")", "as", "b", ":"), "with f(a) as b:|"),
+        ("with f(|", sure_of("a", ")", "as", "b", ":"), "with f(a) as b:|"),
+        ("x = g(f(|)", sure_of("a", ")", ")"), "x = g(f(a))|"),
+        ("x = g(f(|))", sure_of("a", ")", ",", "b", ")"), "x = g(f(a), b)|"),
+        ("x = [\n    f(|)\n]", sure_of("a", ")", "]"), "x = [\n    f(a)|\n]"),
+    ],
+)
+def test_what_follows_a_bracket_that_the_editor_closed_is_suggested_with_it(source, script, expected):
+    assert suggested(source, script) == [expected]
+
+
+def test_a_part_leaves_the_brackets_that_it_does_not_close():
+    script = sure_of("a", ".", "b") | {"a . b": {")": 0.1, "+": 0.1}}
+    assert suggested("x = f(|)", script) == ["x = f(a.b|)"]
+
+
+def test_a_name_in_brackets_is_no_part_for_it_adds_but_a_word():
+    script = sure_of("a", ")") | {"a )": {".": 0.3, "+": 0.3}}
+    assert suggested("x = f(|)", script, least=0.4) == []
 
 
 def test_a_bracket_that_is_not_open_is_not_closed():
@@ -181,7 +204,7 @@ def test_a_line_does_not_end_where_python_does_not():
 
 
 def test_what_cannot_be_python_with_the_rest_of_the_line_is_not_shown_whole():
-    assert suggested("x = [|]", sure_of("a", "+", "b", "]", probability=0.8)) == ["x = [a + b|]"]
+    assert suggested("x = [|]", sure_of("a", "+", "b", "]", probability=0.8)) == ["x = [a + b]|"]
     assert suggested("x = [|]", sure_of("a", "+", "]", probability=0.8)) == []
 
 
@@ -282,7 +305,10 @@ def test_accepted_it_leaves_the_text_around_as_it_is_and_closes_what_is_open(sou
         suggestion = found.suggestion
         after = accepted(source, suggestion).replace("|", "")
         assert after.startswith(text)
-        assert after.endswith(rest)
+        replaced = rest[: suggestion.end - len(text)]
+        assert after.endswith(rest.removeprefix(replaced))
+        added = iter(suggestion.text)
+        assert all(bracket in added for bracket in replaced), "what was there stays, with more between"
         assert suggestion.text.strip()
         assert "\n" not in suggestion.text
         assert 0.05 <= suggestion.probability <= 1
@@ -296,6 +322,7 @@ def test_accepted_it_leaves_the_text_around_as_it_is_and_closes_what_is_open(sou
 
 
 @given(st.sampled_from(_SOURCES), scripts())
+@example("|", sure_of("(", "+", "="))
 def test_accepted_it_is_the_words_that_were_searched(source, script):
     text = source.partition("|")[0]
     before = [word_of(token.kind, token.text) for token in lex(text) if token.text.strip()]

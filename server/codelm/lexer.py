@@ -196,11 +196,12 @@ STATEMENT_KEYWORDS = frozenset(
     "with".split()
 )
 
-_OPERATORS = (
-    "+ - * / % @ & | ^ ~ = < > . , : ; ** // >> << ... -> := += -= *= /= %= @= &= |= ^= == != <= >= **= //= >>= <<="
-).split()
+OPERATORS = frozenset(
+    "+ - * / % @ & | ^ ~ = < > . , : ; ** // >> << ... -> := += -= *= /= %= @= &= |= ^= == != <= >= **= //= >>= "
+    "<<=".split()
+)
 _KNOWN_CODES: dict[str, int] = {
-    **dict.fromkeys(_OPERATORS, _OPERATOR_CODE),
+    **dict.fromkeys(OPERATORS, _OPERATOR_CODE),
     **dict.fromkeys("([{", _OPEN), **dict.fromkeys(")]}", _CLOSE),
     **dict.fromkeys(("\n", "\r\n", "\r"), _LINE_END),
     **dict.fromkeys(kwlist, _KEYWORD), **dict.fromkeys(STATEMENT_KEYWORDS, _BREAKER),

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Callable, Sequence
 
 from codelm.beam import Judge, Next
+from codelm.lexer import OPERATORS
 from codelm.surroundings import CLOSES, OPENING, Surroundings
 from codelm.vocabulary import SPECIAL_WORDS
 from codelm.words import DEDENT, INDENT, LONG_NUMBER, LONG_STRING, NEWLINE
@@ -32,7 +33,7 @@ def following(around: Surroundings, words: Sequence[str], word: str) -> Next:
     """Return what ``word`` does behind the words of a hypothesis."""
     if word in UNWRITABLE:
         return Next.CUTS
-    own, closed = _open_behind(words)
+    own, closed = open_behind(words)
     left = len(around.open) - closed
     if word == NEWLINE:
         return Next.CANNOT if own or left > 0 or around.rest or not _is_line(around, words) else Next.ENDS
@@ -51,9 +52,8 @@ def following(around: Surroundings, words: Sequence[str], word: str) -> Next:
 
 
 def _becomes_another(last: Sequence[str], word: str) -> bool:
-    """Return whether a word, written behind the last one, makes one with it: ``==``, or ``1.`` of a whole number."""
-    before = last[0] if last else ""
-    return before == word == "=" or (word == "." and before.isdecimal())
+    """Return whether a word, written behind the last one, makes one with it: ``+=``, or ``1.`` of a whole number."""
+    return any(before + word in OPERATORS or (word == "." and before.isdecimal()) for before in last)
 
 
 def _is_line(around: Surroundings, words: Sequence[str]) -> bool:
@@ -71,7 +71,7 @@ def _closing(around: Surroundings, words: Sequence[str], word: str, closed: int)
     return Next.ENDS if around.hanging and begun and not closed else Next.GOES_ON
 
 
-def _open_behind(words: Sequence[str]) -> tuple[list[str], int]:
+def open_behind(words: Sequence[str]) -> tuple[list[str], int]:
     """Return the brackets that words leave open, and how many they close without having opened them."""
     own: list[str] = []
     closed = 0
@@ -88,13 +88,13 @@ def _open_behind(words: Sequence[str]) -> tuple[list[str], int]:
 
 def opens_nothing(words: Sequence[str]) -> bool:
     """Return whether words close every bracket that they open."""
-    return not _open_behind(words)[0]
+    return not open_behind(words)[0]
 
 
 def is_possible(around: Surroundings, words: Sequence[str]) -> bool:
     """Return whether a line can be Python with these words and what is right of the cursor."""
     every = [*around.line, *words, *around.rest]
-    own, closed = _open_behind(every)
+    own, closed = open_behind(every)
     return bool(own or closed or not around.is_whole) or is_python(every)
 
 

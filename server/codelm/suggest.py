@@ -21,7 +21,7 @@ from codelm.beam import Hypothesis, Next, never
 from codelm.completion import Selected, Snapshot, Source, Suggestion
 from codelm.grammar import expected, fits
 from codelm.model import Ids, LanguageModel, Scores
-from codelm.possible import following, is_possible, judge_of, opens_nothing
+from codelm.possible import following, is_possible, judge_of, open_behind, opens_nothing
 from codelm.surroundings import CLOSES, Surroundings
 from codelm.words import LONG_STRING
 
@@ -228,8 +228,16 @@ def choose(lines: Sequence[Line], around: Surroundings, *, least: float, limit: 
         if len(found) < limit and not any(other.suggestion.text.startswith(text) for other in found):
             ends = accumulate(len(piece) for piece in line.pieces[:count])
             marks = tuple(zip(ends, line.probabilities, strict=False))
-            found.append(Chosen(Suggestion(text, around.start, around.end, probability, line.source), marks, is_whole))
+            # Brackets that a part doesn't close stay where they are.
+            end = around.end - len(around.closers) + _replaced(line.words[:count], around)
+            found.append(Chosen(Suggestion(text, around.start, end, probability, line.source), marks, is_whole))
     return found
+
+
+def _replaced(words: Sequence[str], around: Surroundings) -> int:
+    """Return how many of the brackets right of the cursor words close themselves."""
+    _, closed = open_behind(words)
+    return min(closed, len(around.closers))
 
 
 def _is_shown_whole(line: Line, around: Surroundings, least: float) -> bool:
@@ -243,9 +251,12 @@ def _sure_part(line: Line, around: Surroundings, least: float) -> int:
     every = [*around.line, *line.words]
     shortest = _SHORTEST_PART + (line.words[0] == around.typed)
     for count in range(len(line.words), shortest - 1, -1):
+        if count - _replaced(line.words[:count], around) < shortest:
+            break
         last = every[count - 1 - len(line.words)]
         calls = last == "(" and layout.is_value(every[count - 2 - len(line.words)])
-        ends = (calls or layout.is_value(last)) and (not around.rest or opens_nothing(line.words[:count]))
+        right = around.rest or around.closers
+        ends = (calls or layout.is_value(last)) and (not right or opens_nothing(line.words[:count]))
         if ends and line.probabilities[count - 1] >= least and _is_worth_it(line.text(count), around):
             return count
     return 0

@@ -26,7 +26,11 @@ class Surroundings:
     offset: int
     """The cursor's, behind what is typed of the token."""
     end: int
-    """The offset behind what a suggestion replaces: the cursor's, or behind the quote that closes a string there."""
+    """The offset behind what a suggestion may replace: the cursor's, or behind the quote that closes a string there,
+    and behind ``closers``."""
+    closers: str
+    """The brackets between there and the line's end, where nothing else is, which close some of its own: an editor
+    puts them there as their partners are typed. A line goes on as if they weren't there, and takes their place."""
     typed: str
     head: str
     """What stands before the token on its physical line."""
@@ -41,7 +45,7 @@ class Surroundings:
     hanging: bool
     """Whether the innermost bracket was the last on a line above this one, and its elements have lines of their own."""
     rest: str
-    """What is right of the cursor on its line, without comments and blanks around: ``)``, ``):`` or the like."""
+    """What is right of the cursor and of ``closers``, without comments and blanks around: ``):`` or the like."""
     neighbours: tuple[str, ...]
     """The nearest lines above and below that are not empty, without blanks around."""
 
@@ -75,17 +79,20 @@ def surroundings(tokens: Sequence[Token], start: int, text: str, offset: int, re
         return None
     is_whole, line = _logical_line(tokens)
     brackets = _open(line)
+    closers = _closers(rest[1].rstrip(" \t"), [bracket.text for bracket in brackets if bracket.start >= begin])
+    behind += len(closers)
     closed, here = 0, bool(brackets) and brackets[-1].start >= begin
     if brackets:
-        closed = _closed(text[behind:end], len(brackets))
-        below = _closed(text[end : end + _BELOW], len(brackets) - closed)
-        if below and closed == 0 and here:
+        closed = _closed(text[behind:end], len(brackets) - len(closers))
+        below = _closed(text[end : end + _BELOW], len(brackets) - len(closers) - closed)
+        if below and closed == 0 and not closers and here:
             return None
         closed += below
     return Surroundings(
         start=start,
         offset=offset,
         end=behind,
+        closers=closers,
         typed=text[start:offset],
         head=text[begin:start],
         line=tuple(words_of(line)),
@@ -93,7 +100,7 @@ def surroundings(tokens: Sequence[Token], start: int, text: str, offset: int, re
         open=tuple(bracket.text for bracket in brackets),
         closed_behind=closed,
         hanging=bool(brackets) and not here and _hangs(line, brackets[-1], text, begin),
-        rest=rest[1].replace(" ", "").replace("\t", ""),
+        rest="" if closers else rest[1].replace(" ", "").replace("\t", ""),
         neighbours=(_last_line(text[:begin]), _first_line(text[end:])),
     )
 
@@ -115,6 +122,14 @@ def _open(line: Sequence[Token]) -> list[Token]:
         elif token.kind is Kind.OPERATOR and token.text in CLOSES and brackets:
             brackets.pop()
     return brackets
+
+
+def _closers(rest: str, opened: Sequence[str]) -> str:
+    """Return the rest of a line where it is but brackets that close the innermost ones that the line has opened."""
+    if len(rest) > len(opened):
+        return ""
+    pairs = zip(rest, reversed(opened), strict=False)
+    return rest if all(CLOSES.get(closing) == opening for closing, opening in pairs) else ""
 
 
 def _closed(text: str, wanted: int) -> int:

@@ -11,11 +11,13 @@ PATIENCE = 30
 PAUSE = 0.02
 
 
-def wait_until(condition: Callable[[], Any], what: str, seen: Callable[[], object] = lambda: "") -> Any:
+def wait_until(
+    condition: Callable[[], Any], what: str, seen: Callable[[], object] = lambda: "", patience: int = PATIENCE
+) -> Any:
     """Wait until a condition is true and return it; else fail with what was ``seen`` last."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not (result := condition()):
         if time.monotonic() > end:
-            pytest.fail(f"{what}: not within {PATIENCE} seconds; {seen()}")
+            pytest.fail(f"{what}: not within {patience} seconds; {seen()}")
         time.sleep(PAUSE)
     return result

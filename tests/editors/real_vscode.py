@@ -63,7 +63,8 @@ class VSCode:
             (self.workspace / name).write_text(text, encoding="utf-8")
         self.profile = folder / "profile"
         write_settings(self.profile / "User", {**SETTINGS, **settings})
-        write_settings(self.profile / "Machine", MACHINE | {name: settings[name] for name in MACHINE & settings.keys()})
+        of_machine = {name: value for name, value in settings.items() if name.startswith("codelm.server.")}
+        write_settings(self.profile / "Machine", {**MACHINE, **of_machine})
         self._port = free_port()
         folders = ["--user-data-dir", self.profile, "--extensions-dir", folder / "extensions"]
         node = HOME / "node" / "bin"
@@ -106,15 +107,27 @@ class VSCode:
 
     # --- files and text -----------------------------------------------------------------------------------
 
-    def open(self, name: str) -> None:
-        """Show the folder and a file of it, with the cursor at its end."""
+    def open(self, name: str, icon: str = "sparkle") -> None:
+        """Show the folder and a file of it, with the cursor at its end, once codelm has an icon: that it is ready."""
+        self._show(name)
+        self.page.wait_for_selector(".view-line")
+        self.until_icon(icon)
+        self.focus()
+        self.press("Control+End")
+
+    def _show(self, name: str) -> None:
         file = f"vscode-remote://127.0.0.1:{self._port}{self.workspace / name}"
         payload = urllib.parse.quote(json.dumps([["openFile", file]]))
         folder = urllib.parse.quote(str(self.workspace))
         self.page.goto(f"http://127.0.0.1:{self._port}/?folder={folder}&payload={payload}")
-        self.page.wait_for_selector(".view-line")
+
+    def open_notebook(self, name: str, cell: int) -> None:
+        """Show a notebook, with the cursor at the end of a cell, counted from 0."""
+        self._show(name)
+        cells = self.page.locator(".notebookOverlay .cell-editor-container .view-lines")
+        cells.nth(cell).click()
         self.until_icon("sparkle")
-        self.focus()
+        cells.nth(cell).click()
         self.press("Control+End")
 
     def focus(self) -> None:
@@ -188,10 +201,19 @@ class VSCode:
 
     # --- the status bar and commands ----------------------------------------------------------------------
 
-    def until_icon(self, name: str) -> None:
-        """Wait until codelm's item in the status bar has this icon."""
+    def until_icon(self, name: str, patience: int = 1) -> None:
+        """Wait until codelm's item in the status bar has this icon, so many times as long as for anything else."""
         icon = f"[id*='codelm.status'] .codicon-{name}"
-        wait_until(lambda: self.page.query_selector(icon), f"the icon {name}", self._said)
+        wait_until(lambda: self.page.query_selector(icon), f"the icon {name}", self._said, patience * PATIENCE)
+
+    def until_notification(self, text: str) -> None:
+        """Wait until the user is told something."""
+        self.page.wait_for_selector(f".notifications-toasts >> text={text}")
+
+    @property
+    def log(self) -> str:
+        """What codelm's channel in VS Code's output holds."""
+        return "".join(file.read_text(encoding="utf-8") for file in self.profile.rglob("codelm.log"))
 
     def command(self, title: str) -> None:
         """Do what the command palette has by this name."""

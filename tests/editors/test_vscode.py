@@ -1,8 +1,11 @@
 """The extension in a real VS Code, with the real server and the bundled model."""
 
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,27 @@ FILES = """def size(path):
 
 
 def lines(path):
+"""
+
+TWO = """def first(left):
+    return left.close()
+
+
+def second(right):
+    return right.open()
+
+
+def third(left, right):
+    left.close()
+    right.open()
+
+
+def fourth(left, right):
+    right.open()
+    left.close()
+
+
+def fifth(left, right):
 """
 
 
@@ -39,10 +63,10 @@ def vscode(browser, tmp_path) -> Iterator[Start]:
     """Start a VS Code with files in its folder, and show the first of them. It ends with the test."""
     started: list[real.VSCode] = []
 
-    def start(files: dict[str, str], *extensions: Path, **settings: Any) -> real.VSCode:
+    def start(files: dict[str, str], *extensions: Path, icon: str = "sparkle", **settings: Any) -> real.VSCode:
         editor = real.VSCode(browser, tmp_path / f"user{len(started)}", files, settings, *extensions)
         started.append(editor)
-        editor.open(next(iter(files)))
+        editor.open(next(iter(files)), icon)
         return editor
 
     yield start
@@ -87,6 +111,71 @@ def test_a_word_of_ghost_text_is_accepted_and_typing_on_keeps_it(vscode: Start):
     editor.until_ghost_text(") as file:")
     editor.type("q")
     wait_until(lambda: "as file" not in editor.ghost_text, "it is gone", lambda: editor.ghost_text)
+
+
+def test_other_ghost_text_is_one_key_away(vscode: Start):
+    editor = vscode({"two.py": TWO}, **{"codelm.inline.confidence": 0})
+    editor.type("    return ")
+    both = {"left.close()", "right.open()"}
+    shown = wait_until(
+        lambda: (grey := editor.ghost_text) in both and grey, f"one of {both}", lambda: editor.ghost_text
+    )
+    (other,) = both - {shown}
+    editor.press("Alt+BracketRight")
+    editor.until_ghost_text(other)
+    editor.press("Alt+BracketLeft")
+    editor.until_ghost_text(shown)
+    editor.press("Alt+BracketRight")
+    editor.until_ghost_text(other)
+    editor.press("Tab")
+    editor.shows_line(f"    return {other}")
+
+
+def test_cells_of_a_notebook_are_one_context(vscode: Start):
+    cells = ["quixotic_banana = 1", "print(quix"]
+    notebook = {
+        "cells": [
+            {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": [cell]}
+            for cell in cells
+        ],
+        "metadata": {"language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 4,
+    }
+    editor = vscode({"main.py": "", "study.ipynb": json.dumps(notebook)})
+    editor.open_notebook("study.ipynb", 1)
+    editor.type("o")
+    editor.until_popup("quixotic_banana")
+
+
+def test_what_is_accepted_is_counted_where_the_user_wants_it(vscode: Start):
+    editor = vscode({"files.py": FILES}, **{"codelm.statistics.enabled": True})
+    editor.type("    with ope")
+    editor.until_popup("open")
+    editor.press("Enter")
+    editor.until_ghost_text("(path) as file:")
+    editor.press("Tab")
+    editor.shows_line("    with open(path) as file:")
+    editor.command("codelm: Show Statistics")
+    for counted in ("items of the list: 1 accepted", "ghost text: 1 accepted"):
+        wait_until(lambda counted=counted: counted in editor.log, counted, lambda: editor.log)
+
+
+def test_the_server_is_installed_when_the_user_agrees(vscode: Start, tmp_path: Path):
+    wheels = tmp_path / "wheels"
+    building = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, real.ROOT]
+    subprocess.run(building, check=True)
+    (wheel,) = wheels.glob("*.whl")
+    settings = {"codelm.server.command": [], "codelm.server.package": str(wheel)}
+    editor = vscode({"files.py": FILES}, icon="cloud-download", **settings)
+    editor.page.click(".notifications-toasts .monaco-button >> text=Install")
+    editor.until_notification("Installing codelm's server")
+    editor.until_icon("sparkle", patience=10)
+    assert editor.servers
+    editor.focus()
+    editor.press("Control+End")
+    editor.type("    with open")
+    editor.until_ghost_text("(path) as file:")
 
 
 def test_the_list_opens_after_a_dot_with_any_characters_before_it(vscode: Start):
