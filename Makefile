@@ -62,8 +62,11 @@ compare: $(DEV)/installed $(OTHERS)/installed
 	$(BIN)/python $(REPLAY)/fetch_devset.py
 	$(BIN)/python $(REPLAY)/compare.py --codelm $(BIN)/codelm-lsp --others $(OTHERS)/bin --files $(FILES) $(SERVERS)
 
-# The extension for VS Code, as one file to install: editor-config/vscode/dist/codelm.vsix. Needs Node 20 or newer.
+# The extension for VS Code, as one file to install: editor-config/vscode/dist/codelm.vsix. The server's wheel is in it.
+# Needs Node 20 or newer.
 vscode:
+	rm -rf editor-config/vscode/dist
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir editor-config/vscode/dist/server .
 	cd editor-config/vscode && npm ci --no-audit --no-fund && npm test && npm run package
 
 # Tests in the real editors, some of them beside other language servers. It fetches Emacs, Neovim 0.12 and VS Code

@@ -1,7 +1,7 @@
 // Where the server is: which command starts it, and how the extension's own environment is made.
 
 import { execFile, spawn } from "node:child_process";
-import { access, constants, rm } from "node:fs/promises";
+import { access, constants, readdir, rm } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 
@@ -73,6 +73,13 @@ export async function makeOwn(
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** The wheel of the server that the extension brings along in a folder; undefined where it was packed without. */
+export async function broughtAlong(folder: string): Promise<string | undefined> {
+  const files = await readdir(folder).catch(() => []);
+  const wheel = files.find((file) => file.endsWith(".whl"));
+  return wheel === undefined ? undefined : join(folder, wheel);
 }
 
 /** Whether codelm can be imported by a Python. */

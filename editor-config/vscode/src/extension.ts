@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 
 import { Client } from "./client.ts";
 import { commands } from "./commands.ts";
-import { findPython, findServer, makeOwn, pythons } from "./environment.ts";
+import { broughtAlong, findPython, findServer, makeOwn, pythons } from "./environment.ts";
 import { serverSettings } from "./settings.ts";
 import { statusBar } from "./statusBar.ts";
 
@@ -14,11 +14,12 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const log = vscode.window.createOutputChannel("codelm", { log: true });
   const client = new Client(log);
   const own = vscode.Uri.joinPath(context.globalStorageUri, "environment").fsPath;
+  const server = context.asAbsolutePath("dist/server");
 
   const restart = async (): Promise<void> => {
-    const server = await findServer({ ...serverSettings(), own });
-    await client.start(server);
-    if (server === undefined) void offerToInstall();
+    const command = await findServer({ ...serverSettings(), own });
+    await client.start(command);
+    if (command === undefined) void offerToInstall();
   };
 
   const install = async (): Promise<void> => {
@@ -36,7 +37,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
           log.info(line);
           progress.report({ message: line.length > 80 ? `${line.slice(0, 80)}…` : line });
         };
-        await makeOwn(own, python, serverSettings().package, report, abort.signal);
+        const requirement = serverSettings().package || (await broughtAlong(server)) || "codelm";
+        await makeOwn(own, python, requirement, report, abort.signal);
       },
     ).then(undefined, (error: unknown) => {
       log.error(String(error));
@@ -61,7 +63,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
 /** Ask whether the server may be installed: nothing is fetched before the user agrees. */
 async function offerToInstall(): Promise<void> {
   const answer = await vscode.window.showInformationMessage(
-    "codelm completes in a small program of its own, which is not installed yet. It can be installed into a folder of the extension's, from PyPI; it runs on your computer and sends nothing anywhere.",
+    "codelm completes in a small program of its own, which is not installed yet. It can be installed into a folder of the extension's, with the libraries that it needs from PyPI; it runs on your computer and sends nothing anywhere.",
     INSTALL, CHOOSE, "Not Now",
   );
   if (answer === INSTALL) await vscode.commands.executeCommand("codelm.installServer");

@@ -15,7 +15,7 @@ export function serverSettings(): ServerSettings {
   return {
     command: settings.get<string[]>("command", []),
     interpreter: settings.get<string>("interpreter", ""),
-    package: settings.get<string>("package", "codelm") || "codelm",
+    package: settings.get<string>("package", ""),
   };
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { findPython, findServer, hasCodelm, interpreterIn, makeOwn, pythons } from "../src/environment.ts";
+import { broughtAlong, findPython, findServer, hasCodelm, interpreterIn, makeOwn, pythons } from "../src/environment.ts";
 
 const NONE = { command: [], interpreter: "", own: "/nowhere" };
 
@@ -66,4 +66,11 @@ test("what is installed has to be codelm", async () => {
   const python = await program(at, "python", `mkdir -p "$3/bin"; printf '#!/bin/sh\\n${inside}\\n' > "$3/bin/python"; chmod +x "$3/bin/python"`);
   await assert.rejects(makeOwn(own, python, "something", () => {}, new AbortController().signal), /it is not codelm/);
   assert.equal(await hasCodelm(interpreterIn(own)), false);
+});
+
+test("the wheel that comes with the extension is found where there is one", async () => {
+  const at = await folder();
+  assert.equal(await broughtAlong(join(at, "nothing")), undefined);
+  await writeFile(join(at, "codelm-0.1.0-py3-none-any.whl"), "");
+  assert.equal(await broughtAlong(at), join(at, "codelm-0.1.0-py3-none-any.whl"));
 });
