@@ -1,9 +1,10 @@
 # codelm: `make run` shows it at work, `make test` tests it. Both make what they need under build/.
-# Then: lint, format, bench (speed beside references), bench-gpu, replay (typing in real projects), compare (the same,
-# beside other language servers), vscode (the extension), editors (all tests in real editors, which it installs), clean.
+# Then: lint, format, bench (speed beside references), bench-gpu, evaluate-bundled (how good the model is), replay (typing
+# in real projects), compare (the same, beside other language servers), vscode (the extension), editors (all tests in
+# real editors, which it installs), clean.
 #
 # PYTHON      the interpreter to make the environments with (3.11 or newer)
-# MODEL       what `bench` measures: a checkpoint's folder (unset: the bundled one)
+# MODEL       what `bench` and `evaluate-bundled` measure: a checkpoint's folder (unset: the bundled one)
 # SERVERS     what `compare` compares, such as "codelm pyrefly" (unset: all that it knows)
 # FILES       how many files `compare` types in
 # CODELM_PIP  more options for pip: on machines where the plain `torch` would bring gigabytes of CUDA,
@@ -22,7 +23,7 @@ OTHERS := build/others-env
 REPLAY := tests/benchmarks/replay
 CODE := server training tests
 
-.PHONY: run test lint format bench bench-gpu replay compare vscode editors clean
+.PHONY: run test lint format bench bench-gpu evaluate-bundled replay compare vscode editors clean
 
 run: $(RUN)/installed
 	@$(RUN)/bin/codelm-lsp check editor-config/sample.py:22:19
@@ -61,6 +62,10 @@ replay: $(DEV)/installed
 compare: $(DEV)/installed $(OTHERS)/installed
 	$(BIN)/python $(REPLAY)/fetch_devset.py
 	$(BIN)/python $(REPLAY)/compare.py --codelm $(BIN)/codelm-lsp --others $(OTHERS)/bin --files $(FILES) $(SERVERS)
+
+# The bundled model, or MODEL, on projects that it has not seen, and what each of its parts adds: about half an hour.
+evaluate-bundled: $(DEV)/installed
+	$(BIN)/python tests/benchmarks/evaluate_bundled.py $(MODEL)
 
 # The extension for VS Code, as one file to install: editor-config/vscode/dist/codelm.vsix. The server's wheel is in it.
 # Needs Node 20 or newer.

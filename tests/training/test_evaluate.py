@@ -234,6 +234,14 @@ def test_bits_of_unknown_words_are_those_of_their_class_whoever_proposes_them():
     assert found.unknown.bits_per_token == pytest.approx(-(first + last) / 2 / math.log(2), rel=1e-5)
 
 
+def test_tests_scripts_and_libraries_are_told_apart():
+    words, split = split_of(("p", CALLS * 2), ("p", CALLS), ("q", CALLS * 3))
+    split = replace(split, paths=("tests/test_a.py", "setup.py", "q/b.py"))
+    styles = evaluate_workspace(TRAINED, KNOWN, unfitted(), words, split).styles
+    assert {style: scores.tokens for style, scores in styles.items()} == {"tests": 22, "scripts": 11, "library": 33}
+    assert styles["scripts"].bits_per_token < styles["library"].bits_per_token, "the other file of its project says it"
+
+
 def test_without_a_project_only_the_file_teaches():
     """The other file says all of it: to the last word it is of help, and of none when nobody may look there."""
     words, split = split_of(("p", CALLS), ("p", CALLS))

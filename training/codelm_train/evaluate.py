@@ -10,7 +10,7 @@ not in the rankings.
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import chain
 from keyword import iskeyword
 from typing import Any, Generic, TypeVar
@@ -31,6 +31,7 @@ from codelm_train.corpus import Split
 from codelm_train.encode import encoded
 from codelm_train.progress import Progress, silent
 from codelm_train.replay import Workspace, walk
+from codelm_train.styles import STYLES, style_of
 
 S = TypeVar("S")
 
@@ -61,7 +62,8 @@ class Evaluation:
     """The scores of all words; of the identifiers among them (names that are no keywords), those in the model's
     vocabulary and those outside apart; and of each kind of word.
 
-    ``calibration`` is that of the words ranked first; None in what was measured before it was.
+    ``calibration`` is that of the words ranked first; None in what was measured before it was. ``styles`` has the
+    scores of all words in tests, scripts and libraries (``codelm_train.styles``), where files were told apart.
     """
 
     all: Scores
@@ -70,13 +72,18 @@ class Evaluation:
     unknown: Scores
     kinds: Mapping[str, Scores]
     calibration: Calibration | None = None
+    styles: Mapping[str, Scores] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
         """Return the numbers as one JSON object: those of all words, and the others as objects in it."""
         identifiers = {**asdict(self.identifiers), "known": asdict(self.known), "unknown": asdict(self.unknown)}
         kinds = {kind: asdict(scores) for kind, scores in self.kinds.items()}
         calibrated = {} if self.calibration is None else {"calibration": self.calibration.as_json()}
-        return {**asdict(self.all), "identifiers": identifiers, "kinds": kinds, **calibrated}
+        styles = {style: asdict(scores) for style, scores in self.styles.items()}
+        return {
+            **asdict(self.all), "identifiers": identifiers, "kinds": kinds, **calibrated,
+            **({"styles": styles} if styles else {}),
+        }  # fmt: skip
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "Evaluation":
@@ -89,6 +96,7 @@ class Evaluation:
             _scores_from(identifiers["unknown"]),
             {kind: _scores_from(part) for kind, part in raw["kinds"].items()},
             Calibration.from_json(raw["calibration"]) if "calibration" in raw else None,
+            {style: _scores_from(part) for style, part in raw.get("styles", {}).items()},
         )
 
 
@@ -187,7 +195,8 @@ def evaluate_workspace(
         ranks[moment.place] = _ranks(proposals[None, :], np.array([word]))[0]
         confidences[moment.place] = min(1.0, math.exp(scores[named][0])) if named.any() else 0.0
     unknown = encoded(words, split.ids, vocabulary) == UNK
-    return _summary(words, split.ids, unknown, log_probs, ranks, confidences, np.array(ends))
+    styles = np.repeat([STYLES.index(style_of(path)) for path in split.paths], np.diff(split.starts))
+    return _summary(words, split.ids, unknown, log_probs, ranks, confidences, np.array(ends), styles)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -254,8 +263,12 @@ def _summary(
     ranks: Ids,
     confidences: NDArray[np.float64],
     ends: NDArray[np.float64],
+    styles: NDArray[np.integer] | None = None,
 ) -> Evaluation:
-    """Return the scores of the places that have a log probability; all but ``ends`` are (T,)."""
+    """Return the scores of the places that have a log probability; all but ``ends`` are (T,).
+
+    ``styles``: which of ``STYLES`` each place's file has.
+    """
     scored = ~np.isnan(log_probs)
     ranked = scored & (ranks != _NOT_RANKED)
     kinds = np.array([KINDS.index(kind_of(word)) for word in words], np.int64)[ids]
@@ -272,6 +285,7 @@ def _summary(
         scores(identifier & unknown),
         {kind: scores(kinds == number) for number, kind in enumerate(KINDS)},
         calibration(confidences[ranked], ranks[ranked] == 1),
+        {} if styles is None else {style: scores(styles == number) for number, style in enumerate(STYLES)},
     )
 
 
@@ -303,4 +317,4 @@ def _scores(
 
 
 def _scores_from(raw: Mapping[str, Any]) -> Scores:
-    return Scores(**{field.name: raw[field.name] for field in fields(Scores)})
+    return Scores(**{part.name: raw[part.name] for part in fields(Scores)})

@@ -65,6 +65,7 @@ def table(evaluation: Evaluation) -> str:
         _row("all", evaluation.all),
         *map(_row, ("identifiers", "  known", "  unknown"), identifiers),
         *(_row(kind, scores) for kind, scores in evaluation.kinds.items() if kind != "identifier" and scores.tokens),
+        *(_row(f"in {style}", scores) for style, scores in evaluation.styles.items() if scores.tokens),
     ])  # fmt: skip
 
 
