@@ -34,9 +34,9 @@ def searched(source: str, script: Script, least: float = 0.3, limit: int = 1) ->
     return around, found
 
 
-def chosen(source: str, script: Script, least: float = 0.3, limit: int = 1) -> list[Chosen]:
+def chosen(source: str, script: Script, least: float = 0.3, limit: int = 1, *, asked: bool = False) -> list[Chosen]:
     around, lines = searched(source, script, least, limit)
-    return suggest.choose(lines, around, least=least, limit=limit) if around is not None else []
+    return suggest.choose(lines, around, least=least, limit=limit, asked=asked) if around is not None else []
 
 
 def accepted(source: str, suggestion: Suggestion) -> str:
@@ -206,6 +206,25 @@ def test_a_line_does_not_end_where_python_does_not():
 def test_what_cannot_be_python_with_the_rest_of_the_line_is_not_shown_whole():
     assert suggested("x = [|]", sure_of("a", "+", "b", "]", probability=0.8)) == ["x = [a + b]|"]
     assert suggested("x = [|]", sure_of("a", "+", "]", probability=0.8)) == []
+
+
+# --- what is shown to who asks ---------------------------------------------------------------------------------------
+
+
+def test_a_closing_bracket_answers_who_asks():
+    assert suggested("x = f(a|", sure_of(")")) == []
+    assert suggested("x = f(a|", sure_of(")"), asked=True) == ["x = f(a)|"]
+
+
+def test_where_nothing_better_is_the_next_word_answers_who_asks():
+    script = {"": {"+": 0.4, ".": 0.3, ")": 0.3}, "+": {"a": 0.1, "b": 0.1}, ".": {"a": 0.1, "b": 0.1}}
+    assert suggested("x = f(a|", script, least=0.05) == []
+    assert suggested("x = f(a|", script, least=0.05, asked=True) == ["x = f(a +|"]
+
+
+def test_what_is_better_goes_before_it():
+    script = sure_of("f", "(", "a", ")")
+    assert suggested("x = |", script, asked=True, limit=3) == suggested("x = |", script, limit=3) == ["x = f(a)|"]
 
 
 # --- what is a nuisance ------------------------------------------------------------------------------------------

@@ -165,12 +165,14 @@ class Completer:
         limit: int,
         selected: Selected | None = None,
         least: float,
+        asked: bool = False,
         deadline: float = math.inf,
         cancelled: Callable[[], bool] = never,
     ) -> Suggestions:
         """Return at most ``limit`` suggestions of how the line goes on, each at least so probable.
 
-        That is ``suggest.LEAST`` at the least. With an item ``selected`` in the list of completions, how the line goes
+        That is ``suggest.LEAST`` at the least. ``asked``: whether somebody has asked for them, so that a little is
+        better than nothing. With an item ``selected`` in the list of completions, how the line goes
         on behind that. While a suggestion is typed it stays, and costs nothing. ``deadline`` (``time.monotonic()``
         seconds) ends the search. Raises Cancelled soon after ``cancelled()`` turns true.
         """
@@ -180,12 +182,12 @@ class Completer:
         if kept := [suggestion for suggestion in still if suggestion.probability >= least]:
             return Suggestions(tuple(kept[:limit]))
         if selected is None:
-            found = self._found(snapshot, offset, limit, least, deadline, cancelled)
+            found = self._found(snapshot, offset, limit, least, deadline, cancelled, asked=asked)
         elif not selected.text.startswith(snapshot.text[selected.start : offset]):
             found = []
         else:
             accepted, behind = suggest.with_selected(snapshot, offset, selected)
-            found = self._found(accepted, behind, limit, least, deadline, cancelled, accepted=True)
+            found = self._found(accepted, behind, limit, least, deadline, cancelled, asked=asked, accepted=True)
             found = [suggest.extending(selected, chosen, accepted.text, behind - offset) for chosen in found]
         self._shown[snapshot.uri] = Shown(snapshot.text, offset, selected, found)
         return Suggestions(tuple(chosen.suggestion for chosen in found))
@@ -199,6 +201,7 @@ class Completer:
         deadline: float,
         cancelled: Callable[[], bool],
         *,
+        asked: bool,
         accepted: bool = False,
     ) -> list[Chosen]:
         """Return what is suggested; with ``accepted`` the name before the cursor is not being typed any more."""
@@ -226,7 +229,7 @@ class Completer:
             self._session.word, cursor.quote,
             least=least, limit=limit, deadline=deadline, cancelled=cancelled,
         )  # fmt: skip
-        return suggest.choose(lines, around, least=least, limit=limit)
+        return suggest.choose(lines, around, least=least, limit=limit, asked=asked)
 
     def _beginnings(
         self, request: Request, named: Candidates | None, around: Surroundings, accepted: bool

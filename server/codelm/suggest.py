@@ -208,10 +208,13 @@ def extending(selected: Selected, chosen: Chosen, text: str, longer: int) -> Cho
 # --- what is shown -----------------------------------------------------------------------------------------------
 
 
-def choose(lines: Sequence[Line], around: Surroundings, *, least: float, limit: int) -> list[Chosen]:
+def choose(
+    lines: Sequence[Line], around: Surroundings, *, least: float, limit: int, asked: bool = False
+) -> list[Chosen]:
     """Return the best suggestions, at most ``limit``: whole lines that are at least so probable, then parts of lines.
 
-    None of them is how another begins, and none comes of a line that stands above or below already.
+    None of them is how another begins, and none comes of a line that stands above or below already. Where somebody has
+    ``asked`` and nothing better is, the word that comes most probably is an answer too, be it a bracket.
     """
     lines = [line for line in lines if not _stands_beside(line.text(len(line.words)), around)]
     whole = [(line, len(line.words), line.whole, True) for line in lines if _is_shown_whole(line, around, least)]
@@ -222,6 +225,8 @@ def choose(lines: Sequence[Line], around: Surroundings, *, least: float, limit: 
         if (count := _sure_part(line, around, surer))
     ]
     parts.sort(key=lambda part: -len(part[0].text(part[1])))
+    if asked and not whole and not parts:
+        parts = _next_words(lines, around, least)
     found: list[Chosen] = []
     for line, count, probability, is_whole in [*whole, *parts]:
         text = line.text(count)
@@ -244,6 +249,22 @@ def _is_shown_whole(line: Line, around: Surroundings, least: float) -> bool:
     """Return whether a line is shown as it is."""
     text = line.text(len(line.words))
     return line.whole >= least and _is_worth_it(text, around) and is_possible(around, line.words)
+
+
+def _next_words(lines: Sequence[Line], around: Surroundings, least: float) -> list[tuple[Line, int, float, bool]]:
+    """Return the beginnings of lines up to the first word that is not typed, the most probable first.
+
+    Those of which most go on to the line's end, such as brackets that close, are whole lines.
+    """
+    found = []
+    for line in lines:
+        count = 1 + (line.words[0] == around.typed)
+        if count > len(line.words):
+            continue
+        probability = line.probabilities[count - 1]
+        ends = line.whole >= max(least, probability / 2) and is_possible(around, line.words)
+        found.append((line, len(line.words) if ends else count, probability, ends))
+    return sorted(found, key=lambda part: -part[2])
 
 
 def _sure_part(line: Line, around: Surroundings, least: float) -> int:

@@ -47,7 +47,7 @@ def find(model: Checkpoint, text: str, offset: int, file: Path | None = None, li
         completer.importable = Importable([folder], find_environment([folder]))
         snapshot = Snapshot(file.absolute().as_uri(), None, text, path_key(file))
     completions = completer.complete(snapshot, offset, limit=limit)
-    lines = completer.suggest(snapshot, offset, limit=_MOST_LINES, least=0)
+    lines = completer.suggest(snapshot, offset, limit=_MOST_LINES, least=0, asked=True)
     return Found(completions, lines, text[completions.start : offset])
 
 

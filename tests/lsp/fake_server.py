@@ -120,7 +120,9 @@ class FakeCompleter:
             complete=True,
         )
 
-    def suggest(self, snapshot: Snapshot, offset: int, *, limit, selected, least, deadline, cancelled) -> Suggestions:
+    def suggest(
+        self, snapshot: Snapshot, offset: int, *, limit, selected, least, asked, deadline, cancelled
+    ) -> Suggestions:
         word = word_before(snapshot, offset)
         tell("suggesting", snapshot.version)
         asked_before, self.asked_before = self.asked_before, True
@@ -131,7 +133,9 @@ class FakeCompleter:
         if word == "crash":
             raise KeyError(snapshot.text)
         start = selected.start if selected else offset - len(word)
-        given = self.given(snapshot, offset, limit, deadline, selected=selected and selected.text, least=least)
+        given = self.given(
+            snapshot, offset, limit, deadline, selected=selected and selected.text, least=least, asked=asked
+        )
         behind = snapshot.text[offset : offset + 1].strip()
         texts = [f"{selected.text if selected else word}_LINE{behind}", json.dumps(given)]
         return Suggestions(tuple(Suggestion(text, start, offset + len(behind), 0.5) for text in texts))

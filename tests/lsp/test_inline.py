@@ -144,9 +144,9 @@ async def test_settings_hold_for_what_is_unasked_and_less_for_what_is_asked_for(
     assert await editor.suggest(1, 0) == []
     for line, character in ((0, 2), (1, 0)):
         given = editor.given(await editor.suggest(line, character, kind=INVOKED))
-        assert (given["least"], given["limit"], given["milliseconds"]) == (0, 2, 1000)
+        assert (given["asked"], given["least"], given["limit"], given["milliseconds"]) == (True, 0, 2, 1000)
     given = editor.given(await editor.suggest(0, 6))
-    assert (given["least"], given["limit"], given["milliseconds"]) == (0.6, 2, 1000)
+    assert (given["asked"], given["least"], given["limit"], given["milliseconds"]) == (False, 0.6, 2, 1000)
 
 
 @pytest.mark.parametrize("settings", [{"enabled": False}, {"inline": {"enabled": False}}])

@@ -95,12 +95,14 @@ class Completing(Protocol):
         limit: int,
         selected: Selected | None,
         least: float,
+        asked: bool,
         deadline: float,
         cancelled: Callable[[], bool],
     ) -> Suggestions:
         """Return at most ``limit`` ways in which the line may go on, each of a probability of at least ``least``.
 
-        With an item selected in the editor's list, all begin with it. Else as ``complete``.
+        Where somebody has ``asked``, a little is better than nothing. With an item selected in the editor's list, all
+        begin with it. Else as ``complete``.
         """
         ...
 

@@ -178,6 +178,7 @@ class Worker:
                 limit=settings.max_items,
                 selected=selected,
                 least=settings.confidence / 100 if unasked else 0.0,
+                asked=not unasked,
                 deadline=_deadline(settings.deadline),
                 cancelled=cancelled,
             )
