@@ -342,6 +342,7 @@ def test_accepted_it_leaves_the_text_around_as_it_is_and_closes_what_is_open(sou
 
 @given(st.sampled_from(_SOURCES), scripts())
 @example("|", sure_of("(", "+", "="))
+@example("|", sure_of("(", ".", "1"))
 def test_accepted_it_is_the_words_that_were_searched(source, script):
     text = source.partition("|")[0]
     before = [word_of(token.kind, token.text) for token in lex(text) if token.text.strip()]

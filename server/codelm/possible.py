@@ -52,8 +52,11 @@ def following(around: Surroundings, words: Sequence[str], word: str) -> Next:
 
 
 def _becomes_another(last: Sequence[str], word: str) -> bool:
-    """Return whether a word, written behind the last one, makes one with it: ``+=``, or ``1.`` of a whole number."""
-    return any(before + word in OPERATORS or (word == "." and before.isdecimal()) for before in last)
+    """Return whether a word, written behind the last one, makes one with it: ``+=``, or numbers: ``1.``, ``.1``."""
+    return any(
+        before + word in OPERATORS or (word == "." and before.isdecimal()) or (before == "." and word[0].isdecimal())
+        for before in last
+    )
 
 
 def _is_line(around: Surroundings, words: Sequence[str]) -> bool:
