@@ -83,8 +83,9 @@ def surroundings(tokens: Sequence[Token], start: int, text: str, offset: int, re
     behind += len(closers)
     closed, here = 0, bool(brackets) and brackets[-1].start >= begin
     if brackets:
-        closed = _closed(text[behind:end], len(brackets) - len(closers))
-        below = _closed(text[end : end + _BELOW], len(brackets) - len(closers) - closed)
+        left = len(brackets) - len(closers)
+        closed = _closed(text[behind:end], left)
+        below = _closed(text[end : end + _BELOW], left - closed)
         if below and closed == 0 and not closers and here:
             return None
         closed += below

@@ -3,10 +3,10 @@
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from beside import PIPE, PYREFLY
 from editor_waits import wait_until
 
 Start = Callable[..., Any]
@@ -206,7 +206,6 @@ def test_its_health_tells_of_keys(neovim_12: Start):
 
 # --- beside another language server ----------------------------------------------------------------------------------
 
-PYREFLY = Path(__file__).parents[2] / "build" / "others-env" / "bin" / "pyrefly"
 BOTH = f"""
 vim.lsp.config("pyrefly", {{ cmd = {{ "{PYREFLY}", "lsp" }}, filetypes = {{ "python" }} }})
 vim.lsp.enable("pyrefly")
@@ -216,20 +215,6 @@ vim.api.nvim_create_autocmd("LspAttach", {{ callback = function(event)
     vim.lsp.completion.enable(true, client.id, event.buf, {{ cmp = require("codelm.menu").stands_before }})
   end
 end }})
-"""
-PIPE = """class Pipe:
-    def close_left(self): ...
-    def close_right(self): ...
-    def aaa_never_called(self): ...
-
-
-def end(pipe: Pipe):
-    pipe.close_left()
-    pipe.close_right()
-
-
-def end_all(pipe: Pipe):
-    pipe.close_left()
 """
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import real_vscode as real
+from beside import PIPE, PYREFLY
 from editor_waits import wait_until
 
 Start = Callable[..., Any]
@@ -257,22 +258,6 @@ def test_an_edit_above_is_followed_and_so_is_another_file(vscode: Start):
 
 
 # --- beside another language server ---------------------------------------------------------------------------------
-
-PYREFLY = real.ROOT / "build" / "others-env" / "bin" / "pyrefly"
-PIPE = """class Pipe:
-    def close_left(self): ...
-    def close_right(self): ...
-    def aaa_never_called(self): ...
-
-
-def end(pipe: Pipe):
-    pipe.close_left()
-    pipe.close_right()
-
-
-def end_all(pipe: Pipe):
-    pipe.close_left()
-"""
 
 
 @pytest.mark.parametrize("ranking", ["beside", "first", "last"])
