@@ -52,3 +52,23 @@ def test_what_was_saved_is_counted_in_keys_with_and_without_those_to_go_down(key
     assert keystrokes.saved(typed) == pytest.approx(0.2)
     assert keystrokes.saved(typed, down=True) == pytest.approx(0.15)
     assert "20.0%" in keystrokes.table("server", typed)
+
+
+def test_prose_is_comments_and_docstrings(keystrokes):
+    text = (
+        '"""A module."""\n\nx = "no prose"  # but this\n\n\n'
+        'def f():\n    """Twice.\n\n    And more.\n    """\n    "code" + g()\n'
+    )
+    prose = keystrokes.prose_in(text)
+    marked = [letter for letter, is_prose in zip(text, prose, strict=True) if is_prose]
+    docstring = '"""Twice.\n\n    And more.\n    """'
+    assert "".join(marked) == '"""A module."""# but this' + docstring
+    indentation = 2 * 4  # the editor's
+    assert keystrokes.keys_of_prose(text, prose) == len(marked) - indentation
+
+
+def test_what_was_saved_in_code_leaves_prose_out(keystrokes):
+    typed = [keystrokes.Typed("a.py", characters=100, pressed=70, prose=40, prose_pressed=40)]
+    assert keystrokes.saved(typed) == pytest.approx(0.3)
+    assert keystrokes.saved_in_code(typed) == pytest.approx(0.5)
+    assert "50.0%; 40.0%" in keystrokes.table("server", typed)

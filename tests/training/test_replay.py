@@ -134,6 +134,20 @@ def test_the_earlier_are_the_files_before():
     assert all(moment == counts_of(first, second) for moment in found[2])
 
 
+def test_files_of_the_project_in_other_splits_are_in_its_workspace_too():
+    project, others = split_of([("shop", "self . frob ( )")]), split_of([("bank", "other"), ("shop", "def new_one")])
+    (shop,) = projects(project, LEXICON, VOCABULARY, [others])
+    assert len(shop.ids) == 1
+    seen = {}
+    for which in WORKSPACES:
+        caches = next(moments(shop, project, TRAINED, WEIGHTS, workspace=which)).mixture.caches
+        seen[which] = caches.workspace.counts_from(0)
+    new_one, frob = (len(VOCABULARY) + shop.words.index(word) for word in ("new_one", "frob"))
+    found = {which: int(counts[new_one]) for which, counts in seen.items()}
+    assert found == {"others": 1, "earlier": 0, "none": 0}
+    assert seen["others"][frob] == 0
+
+
 def test_with_none_the_workspace_is_empty():
     assert all(moment == {} for file in workspaces("none") for moment in file)
 

@@ -199,7 +199,7 @@ def test_broken_stamps_are_named(recipe, tmp_path):
 
 def test_every_recipe_that_codelm_brings_can_be_read():
     names = sorted(recipe.stem for recipe in RECIPES.glob("*.toml"))
-    assert names == ["bundled", "notebook", "standard-library"]
+    assert names == ["bundled", "notebook", "standard-library", "your-code"]
     for name in names:
         assert read_recipe(find_recipe(name)).name == name
 

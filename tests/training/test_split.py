@@ -76,5 +76,25 @@ def test_the_last_file_is_for_training() -> None:
     assert assign([("only", path, None)], 0.05) == [TRAIN]
 
 
+def test_a_test_is_held_out_in_the_same_way() -> None:
+    splits = assign(documents("only", files=400), 0.05, 0.1)
+    assert 20 <= splits.count(TEST) <= 60
+    # What is for the test is drawn by itself: another share of validation changes nothing of it.
+    assert [split == TEST for split in splits] == [
+        split == TEST for split in assign(documents("only", files=400), 0, 0.1)
+    ]
+    names = [f"project{i}" for i in range(40)]
+    by_project = [*assign(documents(*names, files=1), 0.05, 0.1)]
+    assert (by_project.count(VALIDATION), by_project.count(TEST)) == (2, 4)
+
+
+def test_of_few_files_one_is_held_out_for_each() -> None:
+    for files in range(5, 12):
+        splits = assign(documents("only", files=files), 0.05, 0.05)
+        assert splits.count(VALIDATION) >= 1
+        assert splits.count(TEST) >= 1
+        assert splits.count(TRAIN) >= 3
+
+
 def test_no_share_no_validation() -> None:
     assert assign(documents(*"abcdef"), 0.0) == [TRAIN] * 18

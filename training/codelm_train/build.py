@@ -32,14 +32,17 @@ class Options:
     """Take the words of CodeSearchNet rows as they are, without lines and blocks; don't lex their code."""
     validation_share: float = 0.05
     """About how much to keep for validation where the sources don't say; 0 to 0.5."""
+    test_share: float = 0.0
+    """About how much to keep for a test, in the same way; 0 to 0.5."""
     similarity: float = 0.8
     """The Jaccard similarity from which two documents are near-duplicates; 1: only equal ones are."""
     longest: int = 0
     """Cut each sequence to its first words, so many; 0: no cut. What is left is what duplicates are found by."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.validation_share <= 0.5:
-            raise CorpusError(f"the validation share {self.validation_share} is not between 0 and 0.5")
+        for name, share in (("validation", self.validation_share), ("test", self.test_share)):
+            if not 0 <= share <= 0.5:
+                raise CorpusError(f"the {name} share {share} is not between 0 and 0.5")
         if not 0 < self.similarity <= 1:
             raise CorpusError(f"the similarity of near-duplicates {self.similarity} is not between 0 and 1")
         if self.longest < 0:
@@ -74,7 +77,8 @@ def _write(
     if options.code_tokens and any(source.kind != "rows" for source in sources):
         raise CorpusError("code_tokens are in CodeSearchNet rows only; give the other sources a corpus of their own")
     draft = _gather(sources, options, workers, progress)
-    splits = assign(list(zip(draft.projects, draft.paths, draft.said, strict=True)), options.validation_share)
+    said = list(zip(draft.projects, draft.paths, draft.said, strict=True))
+    splits = assign(said, options.validation_share, options.test_share)
     draft.drop(_duplicates(draft, splits, options))
     if not draft.kept:
         raise CorpusError(_nothing_left(names, draft.dropped))

@@ -79,6 +79,10 @@ class Corpus:
             raise CorpusError(f"the corpus has no {name} split; it has {', '.join(self.splits)}")
         return self.splits[name]
 
+    def beside(self, name: str) -> tuple[Split, ...]:
+        """Return the other splits: where files were held out, and not projects, the rest of the projects is there."""
+        return tuple(split for other, split in self.splits.items() if other != name)
+
 
 @dataclass(frozen=True, slots=True)
 class Sequences:

@@ -9,7 +9,7 @@ not in the rankings.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import chain
 from keyword import iskeyword
@@ -160,6 +160,7 @@ def evaluate_workspace(
     words: tuple[str, ...],
     split: Split,
     *,
+    beside: Sequence[Split] = (),
     workspace: Workspace = "others",
     every: int = 1,
     reranker: Reranker | None = None,
@@ -167,7 +168,8 @@ def evaluate_workspace(
 ) -> Evaluation:
     """Score a split of ``words`` as an editor would see it: with the file above the cursor, and its project, learned.
 
-    The ``reranker`` has its say in the rankings, not in bits and perplexity.
+    ``beside``: the other splits of its corpus; the files of its projects there are learned too. The ``reranker`` has
+    its say in the rankings, not in bits and perplexity.
 
     ``every``: look at each n-th word only, for bits and for ranks. Raises CorpusError when there is nothing to score.
     """
@@ -178,7 +180,8 @@ def evaluate_workspace(
     confidences = np.zeros(len(split.ids), np.float64)
     ends: list[float] = []
     found = walk(
-        split, words, vocabulary, trained, weights, workspaces=(workspace,), every=every, ends=every == 1
+        split, words, vocabulary, trained, weights, beside=beside, workspaces=(workspace,), every=every,
+        ends=every == 1,
     )  # fmt: skip
     total = len(split.ids) // every + (len(split) if every == 1 else 0)
     for moment in progress(found, total, "evaluating"):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from codelm.checkpoint import Checkpoint
 from codelm_train.corpus import Corpus
 from codelm_train.split import TRAIN
 
@@ -14,4 +15,12 @@ def data_facts(corpus: Corpus) -> dict[str, Any]:
         "tokens": len(corpus.split(TRAIN).ids),
         "sources": [{key: source.get(key) for key in _KEPT} for source in corpus.manifest["sources"]],
         "dropped": dict(corpus.manifest["dropped"]),
+    }
+
+
+def base_facts(base: Checkpoint) -> dict[str, Any]:
+    """Return what a checkpoint says of the one that it was made from: its name, and all that it was trained on."""
+    return {
+        "name": base.name,
+        **{key: base.facts[key] for key in ("training", "network_training") if key in base.facts},
     }

@@ -1,6 +1,6 @@
 """Fits a mixture's gate to what its parts said of words, by Adam, on the words' log probability."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +37,14 @@ class Said:
     there: Mapping[str, NDArray[np.bool_]]
 
 
-def fit_gate(said: Said, *, seed: int = 0, epochs: int = EPOCHS, hidden: int = HIDDEN) -> Gate:
-    """Return the gate under which the words are most probable."""
+def fit_gate(
+    said: Said, *, start: Gate | None = None, seed: int = 0, epochs: int = EPOCHS, hidden: int = HIDDEN
+) -> Gate:
+    """Return the gate under which the words are most probable.
+
+    ``start``: a gate that was fitted to other words, to begin with: with few words, all that is known of the rare cases
+    is in it. It is moved by a tenth of the rate.
+    """
     rng = np.random.default_rng(seed)
     parts = list(SIGNALS)
     names = [CONTEXT, *parts]
@@ -47,12 +53,16 @@ def fit_gate(said: Said, *, seed: int = 0, epochs: int = EPOCHS, hidden: int = H
     signals = np.concatenate([said.signals[name] for name in names], axis=1).astype(np.float32)
     given = np.stack([said.probabilities[name] for name in parts], axis=1)
     there = np.stack([said.there[name] for name in parts], axis=1)
-    weights = [
-        rng.normal(0, 1 / np.sqrt(len(names)), (ends[-1], hidden)), np.zeros(hidden),
-        rng.normal(0, 1 / np.sqrt(hidden), (hidden, len(parts))), np.zeros(len(parts)),
-    ]  # fmt: skip
+    if start is None:
+        weights = [
+            rng.normal(0, 1 / np.sqrt(len(names)), (ends[-1], hidden)), np.zeros(hidden),
+            rng.normal(0, 1 / np.sqrt(hidden), (hidden, len(parts))), np.zeros(len(parts)),
+        ]  # fmt: skip
+    else:
+        weights = _tables(start, {name: said.signals[name].shape[1] for name in names}, parts)
     base = parts.index(BASE)
-    adam = Adam(weights, rate=_RATE, decay=_DECAY, steps=max(1, epochs * len(given) // _BATCH))
+    rate = _RATE if start is None else _RATE / 10
+    adam = Adam(weights, rate=rate, decay=_DECAY, steps=max(1, epochs * len(given) // _BATCH))
     for _ in range(adam.steps):
         rows = rng.integers(0, len(given), _BATCH)
         x, mask = signals[rows].astype(np.float64), there[rows]
@@ -71,6 +81,15 @@ def fit_gate(said: Said, *, seed: int = 0, epochs: int = EPOCHS, hidden: int = H
         {name: second[:, place] for place, name in enumerate(parts)},
         {name: float(shares[place]) for place, name in enumerate(parts)},
     )
+
+
+def _tables(gate: Gate, sizes: Mapping[str, int], parts: Sequence[str]) -> list[Floats]:
+    """Return the weights of a gate as they are fitted; a part that it does not know has none, at first."""
+    hidden = len(gate.bias)
+    inputs = [gate.inputs.get(name, np.zeros((size, hidden))) for name, size in sizes.items()]
+    outputs = [gate.outputs.get(name, np.zeros(hidden)) for name in parts]
+    lasting = np.array([gate.shares.get(name, 0.0) for name in parts])
+    return [np.concatenate(inputs), gate.bias.copy(), np.stack(outputs, axis=1), lasting]
 
 
 def shares(gate: Gate, said: Said) -> Floats:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from codelm.checkpoint import Checkpoint
 from codelm.errors import CorpusError
-from codelm.gate import CONTEXT, CONTEXT_SIGNALS
+from codelm.gate import CONTEXT, CONTEXT_SIGNALS, Gate
 from codelm.neural.reduction import Reduction
 from codelm.weights import CACHES, FILE, SIGNALS, WORKSPACE, Weights, normalised, unfitted, valid
 from codelm_train.corpus import Split
@@ -68,11 +68,14 @@ class Samples:
 
 
 def fit_weights(
-    trained: Checkpoint, words: tuple[str, ...], split: Split, *, samples: int = SAMPLES, progress: Progress = silent
-) -> Weights:
+    trained: Checkpoint, words: tuple[str, ...], split: Split, *,
+    beside: Sequence[Split] = (), start: Weights | None = None, samples: int = SAMPLES, progress: Progress = silent,
+) -> Weights:  # fmt: skip
     """Return the weights that fit a split of ``words`` best. Raises CorpusError when it is empty.
 
     Half of the ``samples`` that are looked at have the rest of their project for a workspace, the others have none.
+    ``beside``: the other splits of the corpus, where the rest may be. ``start``: weights that were fitted to other
+    words, whose gate is the one to begin with.
     """
     if len(split.ids) == 0:
         raise CorpusError("there is nothing to fit the mixture to: the split has no words")
@@ -80,19 +83,23 @@ def fit_weights(
     network, states = trained.trained.network, None
     if network is not None:
         states = fit_states(network, trained.vocabulary, words, split, progress=progress)
-    return replace(fit(gather(trained, words, split, every=every, states=states, progress=progress)), states=states)
+    found = gather(trained, words, split, beside=beside, every=every, states=states, progress=progress)
+    return replace(fit(found, start=None if start is None else start.gate), states=states)
 
 
 def gather(
     trained: Checkpoint, words: tuple[str, ...], split: Split, *,
-    every: int, states: Reduction | None = None, progress: Progress = silent,
+    every: int, beside: Sequence[Split] = (), states: Reduction | None = None, progress: Progress = silent,
 ) -> Samples:  # fmt: skip
     """Return what the parts say of each ``every``-th word, once with and once without a workspace.
 
     ``states``: how those of a network are kept, where they are.
     """
     weights = replace(unfitted(), states=states)
-    found = walk(split, words, trained.vocabulary, trained.trained, weights, workspaces=(OTHERS, NONE), every=every)
+    found = walk(
+        split, words, trained.vocabulary, trained.trained, weights,
+        beside=beside, workspaces=(OTHERS, NONE), every=every,
+    )  # fmt: skip
     return _samples([
         _sample(moment) for moment in progress(found, 2 * len(split.ids) // every, "replaying projects")
     ])  # fmt: skip
@@ -144,10 +151,13 @@ def _samples(found: Sequence[_Sample]) -> Samples:
     )
 
 
-def fit(samples: Samples, rounds: int = ROUNDS) -> Weights:
-    """Return the weights that fit the samples best; those of the experts as EM finds them in so many rounds."""
+def fit(samples: Samples, rounds: int = ROUNDS, start: Gate | None = None) -> Weights:
+    """Return the weights that fit the samples best; those of the experts as EM finds them in so many rounds.
+
+    ``start``: the gate to begin with (``codelm_train.gate.fit_gate``).
+    """
     caches = fit_experts(samples, rounds)
-    return Weights(fit_gate(samples.said(caches)), caches, samples.seen_again)
+    return Weights(fit_gate(samples.said(caches), start=start), caches, samples.seen_again)
 
 
 def fit_experts(samples: Samples, rounds: int = ROUNDS) -> dict[str, Floats]:

@@ -1,5 +1,6 @@
 """An n-gram model of a corpus, as large or as small as asked for."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -7,25 +8,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codelm.checkpoint import Checkpoint
 from codelm.errors import UsageError
 from codelm.model import Ids
 from codelm.ngram import NGram
-from codelm.vocabulary import Vocabulary
-from codelm_train.corpus import Corpus
+from codelm.vocabulary import EOS, PAD, UNK, Vocabulary
+from codelm_train.corpus import Corpus, Split
 from codelm_train.count import BLOCK, count
 from codelm_train.encode import encoded
-from codelm_train.facts import data_facts
+from codelm_train.evaluate import evaluate
+from codelm_train.facts import base_facts, data_facts
+from codelm_train.merge import Taught, merged
 from codelm_train.progress import Progress, silent
 from codelm_train.prune import prune, quantise
 from codelm_train.recipe import NGramRecipe
 from codelm_train.smoothing import SMOOTHINGS, estimate
-from codelm_train.split import TRAIN
+from codelm_train.split import TRAIN, VALIDATION
 from codelm_train.trie import to_model
 
 HIGHEST_ORDER = 8
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 # What a checkpoint holds besides n-grams and vocabulary: manifest, model card, tables, the heads of the arrays.
 _BESIDES = 60_000
+WEIGHTS = (0.5, 2.0, 8.0, 32.0, 128.0, 512.0)
+"""How much the counts of one's own code may count beside those of a base, which has many more."""
+DEFAULT_WEIGHT = 32.0
+_WEIGHED = 50_000  # words that a weight is tried on
 
 
 def train(
@@ -45,6 +53,62 @@ def train(
         trie = prune(trie, counted, cutoffs=recipe.prune, max_bytes=max_bytes, progress=progress)
     model = to_model(trie)
     return model if max_bytes is None else quantise(model)
+
+
+def train_onto(
+    base: Checkpoint, corpus: Corpus, vocabulary: Vocabulary, recipe: NGramRecipe, folder: Path,
+    progress: Progress = silent,
+) -> tuple[NGram, float]:  # fmt: skip
+    """Return the n-gram model of ``base`` merged with that of the corpus's training split, and the latter's weight.
+
+    The weight is the one of ``WEIGHTS`` that predicts the validation split best. The vocabulary must begin with the
+    words of the base; the size that the recipe names is that of the corpus's own n-grams. Raises what ``train`` does.
+    """
+    if vocabulary.words[: len(base.vocabulary)] != base.vocabulary.words:
+        raise UsageError(f"the vocabulary does not begin with the words of {base.folder}: make one with --base")
+    model = train(corpus, vocabulary, recipe, folder, progress)
+    split = corpus.split(TRAIN)
+    words = corpus.lexicon.words
+    of_words = np.bincount(split.ids, minlength=len(words))
+    ids = encoded(words, np.arange(len(words)), vocabulary)
+    counts: NDArray[np.float64] = np.bincount(ids, of_words.astype(np.float64), len(vocabulary)).astype(np.float64)
+    own = Taught(model, _with_ends(counts, len(split)))
+    general = Taught(base.ngram, _counts(base, len(vocabulary), len(split.ids) / max(len(split), 1)))
+    best, least = DEFAULT_WEIGHT, math.inf
+    held_out = corpus.splits.get(VALIDATION)
+    if held_out is not None and len(held_out.ids):
+        for weight in progress(WEIGHTS, len(WEIGHTS), "weighing your code"):
+            bits = _bits(to_model(merged(general, own, weight)), corpus, held_out, vocabulary)
+            if bits < least:
+                best, least = weight, bits
+    return quantise(to_model(merged(general, own, best))), best
+
+
+def _counts(base: Checkpoint, size: int, sequence: float) -> NDArray[np.float64]:
+    """Return how often each id (size,) stands in what a checkpoint was trained on.
+
+    Its sequences are not counted in it: they are taken to be about as long as others, of ``sequence`` words.
+    """
+    counts = np.zeros(size)
+    counts[: len(base.vocabulary)] = base.vocabulary.counts
+    tokens = int(base.facts["training"]["tokens"])
+    counts[UNK] = max(tokens - counts.sum(), 0)
+    return _with_ends(counts, round(tokens / max(sequence, 1)))
+
+
+def _with_ends(counts: NDArray[np.float64], sequences: int) -> NDArray[np.float64]:
+    counts[[PAD, EOS]] = sequences
+    return counts
+
+
+def _bits(model: NGram, corpus: Corpus, split: Split, vocabulary: Vocabulary) -> float:
+    """Return the bits a word of the first sequences of a split."""
+    last = max(1, int(np.searchsorted(split.starts, _WEIGHED, side="right")) - 1)
+    starts = split.starts[: last + 1]
+    ids = split.ids[: int(starts[-1])]
+    if not len(ids):
+        return math.inf
+    return evaluate(model, vocabulary, corpus.lexicon.words, ids, starts, every=len(ids) + 1).all.bits_per_token
 
 
 def check(vocabulary: Vocabulary, recipe: NGramRecipe) -> int | None:
@@ -84,6 +148,7 @@ def bytes_of(size: str) -> int:
     return int(float(match[1]) * _UNITS[unit])
 
 
-def facts(corpus: Corpus, recipe: NGramRecipe) -> dict[str, Any]:
+def facts(corpus: Corpus, recipe: NGramRecipe, base: Checkpoint | None = None) -> dict[str, Any]:
     """Return what a checkpoint says of the data that it was trained on, and of how."""
-    return {"training": {"smoothing": recipe.smoothing, **data_facts(corpus)}}
+    training = {"smoothing": recipe.smoothing, **data_facts(corpus)}
+    return {"training": training | ({} if base is None else {"base": base_facts(base)})}

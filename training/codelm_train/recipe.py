@@ -36,6 +36,8 @@ class CorpusRecipe:
     runs the recipe names them."""
     validation_share: float = 0.05
     """About how much to keep for validation where the sources don't say."""
+    test_share: float = 0.0
+    """About how much to keep for a test, in the same way."""
     code_tokens: bool = False
     """Take the words of CodeSearchNet rows as they are."""
     longest: int = 0
@@ -98,6 +100,9 @@ class Recipe:
     name: str
     """What the checkpoint is called."""
     corpus: CorpusRecipe
+    base: str = ""
+    """A checkpoint to begin with, ``bundled`` or a folder, relative to the recipe's: words are added to its vocabulary,
+    n-grams merged with its own, its network is trained on, its weights are fitted anew. Empty: all is made anew."""
     vocabulary: VocabularyRecipe = field(default_factory=VocabularyRecipe)
     ngram: NGramRecipe = field(default_factory=NGramRecipe)
     network: tuple[NetworkSettings, ...] = ()

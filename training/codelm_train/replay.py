@@ -45,6 +45,8 @@ class Project:
     """The forms of all ids, as numbers: (size,)."""
     words: tuple[str, ...]
     """The words of the session that the vocabulary lacks, in the order of their ids."""
+    beside: tuple[Ids, ...] = ()
+    """The words of the project's files that are not replayed: they are in its workspace, behind those that are."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -60,17 +62,29 @@ class Moment:
     state: MixtureState
 
 
-def projects(split: Split, words: tuple[str, ...], vocabulary: Vocabulary) -> Iterator[Project]:
-    """Yield the projects of a split of ``words``, in the order of their first files."""
+def projects(
+    split: Split, words: tuple[str, ...], vocabulary: Vocabulary, beside: Sequence[Split] = ()
+) -> Iterator[Project]:
+    """Yield the projects of a split of ``words``, in the order of their first files.
+
+    Where a project was divided, the rest of it is found in the splits ``beside``.
+    """
     for name in dict.fromkeys(split.projects):
-        files = tuple(number for number, project in enumerate(split.projects) if project == name)
-        places = [split.ids[split.starts[number] : split.starts[number + 1]] for number in files]
-        distinct = np.unique(np.concatenate(places))
+        files, places = _files(split, name)
+        rest = [ids for other in beside for ids in _files(other, name)[1]]
+        distinct = np.unique(np.concatenate([*places, *rest]))
         session = SessionVocabulary(vocabulary)
         ids = np.zeros(int(distinct.max(initial=0)) + 1, np.int64)
         ids[distinct] = session.learn(words[word] for word in distinct.tolist())
         new = tuple(session.word(number) for number in range(len(vocabulary), len(session)))
-        yield Project(name, files, tuple(ids[part] for part in places), len(session), session.forms(), new)
+        replayed, others = (tuple(ids[part] for part in parts) for parts in (places, rest))
+        yield Project(name, files, replayed, len(session), session.forms(), new, others)
+
+
+def _files(split: Split, project: str) -> tuple[tuple[int, ...], list[NDArray[np.uint32]]]:
+    """Return the numbers of a project's files in a split, and their words' places."""
+    files = tuple(number for number, name in enumerate(split.projects) if name == project)
+    return files, [split.ids[split.starts[number] : split.starts[number + 1]] for number in files]
 
 
 def walk(
@@ -80,12 +94,16 @@ def walk(
     trained: Trained,
     weights: Weights,
     *,
+    beside: Sequence[Split] = (),
     workspaces: Sequence[Workspace] = (OTHERS,),
     every: int = 1,
     ends: bool = False,
 ) -> Iterator[Moment]:
-    """Yield the ``moments`` of all projects of a split of ``words``, of each with each of the workspaces."""
-    for project in projects(split, words, vocabulary):
+    """Yield the ``moments`` of all projects of a split of ``words``, of each with each of the workspaces.
+
+    ``beside``: the other splits of its corpus, where projects may be divided among them.
+    """
+    for project in projects(split, words, vocabulary, beside):
         for workspace in workspaces:
             yield from moments(project, split, trained, weights, workspace=workspace, every=every, ends=ends)
 
@@ -102,7 +120,7 @@ def moments(
 ) -> Iterator[Moment]:
     """Yield each ``every``-th word of a project's files before it is read, and with ``ends`` the ends of the files."""
     trained = trained.reading(project.words)
-    cache = WorkspaceCache(project.ids if workspace != "none" else ())
+    cache = WorkspaceCache((*project.ids, *project.beside) if workspace != "none" else ())
     states = _states(trained, project, weights.states) if workspace != "none" else None
     for file, ids in enumerate(project.ids):
         others = _workspace(cache, file, project.size, weights, workspace)
@@ -137,9 +155,10 @@ def _states(trained: Trained, project: Project, reduction: Reduction | None) -> 
     """Return the states of the network in all files of a project; None where there is none, or no way to keep them."""
     if trained.network is None or reduction is None:
         return None
-    found = dict(filter(None, remembered(trained.network, reduction, project.ids)))
-    files: list[FileStates] = [found[number] for number in range(len(project.ids))]
-    words = np.concatenate(project.ids).astype(np.uint32)
+    every = (*project.ids, *project.beside)
+    found = dict(filter(None, remembered(trained.network, reduction, every)))
+    files: list[FileStates] = [found[number] for number in range(len(every))]
+    words = np.concatenate(every).astype(np.uint32)
     return StatesIndex(
         reduction,
         np.concatenate([file.states for file in files]),
@@ -149,5 +168,5 @@ def _states(trained: Trained, project: Project, reduction: Reduction | None) -> 
 
 
 def _recalled(states: StatesIndex, project: Project, file: int, which: Workspace) -> NeuralWorkspace:
-    ends = np.cumsum([0, *map(len, project.ids)]).tolist()
+    ends = np.cumsum([0, *map(len, (*project.ids, *project.beside))]).tolist()
     return NeuralWorkspace(states, project.size, (ends[file], ends[file + 1] if which == "others" else ends[-1]))

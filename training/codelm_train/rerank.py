@@ -4,6 +4,7 @@ The loss is the cross-entropy of the true word among the candidates that a mixtu
 among them teach nothing. Someone who types rules out candidates: so does fitting, at random.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,25 +45,31 @@ class Choices:
 
 
 def fit_reranker(
-    trained: Checkpoint, words: tuple[str, ...], split: Split, *, samples: int = SAMPLES, progress: Progress = silent
-) -> Reranker | None:
+    trained: Checkpoint, words: tuple[str, ...], split: Split, *,
+    beside: Sequence[Split] = (), start: Reranker | None = None, samples: int = SAMPLES, progress: Progress = silent,
+) -> Reranker | None:  # fmt: skip
     """Return a reranker for a mixture with its weights, fitted to a split of ``words``; None where nothing teaches it.
 
-    Half of the ``samples`` have the rest of their project for a workspace. Raises CorpusError when the split is empty.
+    Half of the ``samples`` have the rest of their project for a workspace, ``beside`` being the other splits of the
+    corpus. ``start``: see ``fit``. Raises CorpusError when the split is empty.
     """
     if len(split.ids) == 0:
         raise CorpusError("there is nothing to fit the reranker to: the split has no words")
     every = max(1, 2 * len(split.ids) // samples)
-    found = gather(trained, words, split, every=every, progress=progress)
-    return fit(found) if len(found.true) else None
+    found = gather(trained, words, split, beside=beside, every=every, progress=progress)
+    return fit(found, start=start) if len(found.true) else start
 
 
 def gather(
-    trained: Checkpoint, words: tuple[str, ...], split: Split, *, every: int, progress: Progress = silent
-) -> Choices:
+    trained: Checkpoint, words: tuple[str, ...], split: Split, *,
+    every: int, beside: Sequence[Split] = (), progress: Progress = silent,
+) -> Choices:  # fmt: skip
     """Return what there is to choose from at each ``every``-th word, once with and once without a workspace."""
     weights = trained.weights or default_weights()
-    found = walk(split, words, trained.vocabulary, trained.trained, weights, workspaces=(OTHERS, NONE), every=every)
+    found = walk(
+        split, words, trained.vocabulary, trained.trained, weights,
+        beside=beside, workspaces=(OTHERS, NONE), every=every,
+    )  # fmt: skip
     rows = []
     for moment in progress(found, 2 * len(split.ids) // every, "ranking candidates"):
         ids = moment.mixture.propose(moment.state, RANKED)
@@ -82,14 +89,23 @@ def gather(
     return Choices(logs, uses, forms, signals, log_probs, np.array([true for _, _, true in rows], np.int64))
 
 
-def fit(choices: Choices, *, seed: int = 0, hidden: int = HIDDEN, epochs: int = EPOCHS) -> Reranker:
-    """Return the reranker under which the true words are most probable among their candidates."""
+def fit(
+    choices: Choices, *, start: Reranker | None = None, seed: int = 0, hidden: int = HIDDEN, epochs: int = EPOCHS
+) -> Reranker:
+    """Return the reranker under which the true words are most probable among their candidates.
+
+    ``start``: one that was fitted to other words, to begin with; it is moved by a tenth of the rate.
+    """
     rng = np.random.default_rng(seed)
     sizes = {"features": FEATURES, "forms": KINDS_OF_WORDS, "signals": choices.signals.shape[1]}
-    weights = [rng.normal(0, 1 / np.sqrt(size), (size, hidden)) for size in sizes.values()]
-    weights[1:] = [weight * 0.1 for weight in weights[1:]]
-    weights += [np.zeros(hidden), np.zeros(hidden)]  # at first it changes nothing
-    adam = Adam(weights, rate=_RATE, decay=_DECAY, steps=max(1, epochs * len(choices.true) // _BATCH))
+    if start is None:
+        weights = [rng.normal(0, 1 / np.sqrt(size), (size, hidden)) for size in sizes.values()]
+        weights[1:] = [weight * 0.1 for weight in weights[1:]]
+        weights += [np.zeros(hidden), np.zeros(hidden)]  # at first it changes nothing
+    else:
+        weights = [start.inputs[name].copy() for name in sizes] + [start.bias.copy(), start.outputs.copy()]
+    rate = _RATE if start is None else _RATE / 10
+    adam = Adam(weights, rate=rate, decay=_DECAY, steps=max(1, epochs * len(choices.true) // _BATCH))
     for _ in range(adam.steps):
         rows = rng.integers(0, len(choices.true), _BATCH)
         adam.step(_gradients(weights, choices, rows, _ruled_out(choices, rows, rng)))

@@ -1,8 +1,9 @@
 """Running a recipe: corpus → vocabulary → n-grams, networks → mixture → evaluation → checkpoint.
 
-Each step is run only when it is needed.
+Each step is run only when it is needed. A recipe with a base begins each of them with what that checkpoint has.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,15 +12,17 @@ from pathlib import Path
 from codelm import checkpoint
 from codelm.checkpoint import Checkpoint
 from codelm.errors import UsageError
-from codelm.folder import replace_file
+from codelm.folder import MANIFEST, replace_file
 from codelm.rerank import Reranker
 from codelm.vocabulary import Vocabulary, most_frequent
 from codelm.weights import Weights
 from codelm_train import build, ngram
+from codelm_train.base import open_base
 from codelm_train.card import card
 from codelm_train.corpus import open_corpus
 from codelm_train.encode import word_counts
-from codelm_train.evaluate import evaluate, evaluate_workspace
+from codelm_train.evaluate import Evaluation, evaluate, evaluate_workspace
+from codelm_train.extend import extended
 from codelm_train.mix import fit_weights
 from codelm_train.networks.settings import NetworkSettings
 from codelm_train.progress import Meters, Progress, no_meter, silent
@@ -52,14 +55,16 @@ def run(
         home = Path()
     if not recipe.corpus.sources:
         raise UsageError(f"{file} names no sources: give them with --source SOURCE...")
+    base = open_base(recipe.base, file.parent)
     steps = Steps(out)
     _corpus(recipe, home, out, steps, cache, progress)
-    _vocabulary(recipe, out, steps)
-    _ngram(recipe, out, steps, progress)
+    _check_splits(recipe, out)
+    _vocabulary(recipe, base, out, steps)
+    _ngram(recipe, base, out, steps, progress)
     for settings in recipe.network:
-        _network(settings, out, steps, meters)
-    _mixture(recipe, out, steps, progress)
-    _evaluation(recipe, out, steps, progress)
+        _network(settings, base, out, steps, meters)
+    _mixture(recipe, base, out, steps, progress)
+    _evaluation(recipe, base, out, steps, progress)
     # Not the sources themselves: a card goes where the model goes, and the paths of this machine don't.
     _checkpoint(recipe, f"codelm-train run {name}{' --source SOURCE...' if sources else ''}", out, steps)
     return out / "checkpoint"
@@ -77,10 +82,20 @@ def find_recipe(name: str) -> Path:
     raise UsageError(f"no such recipe: {name}; name a .toml file, or one of: {names}")
 
 
+def _key(base: Checkpoint | None) -> list[str]:
+    """Return what tells a base from others, as an input of the steps that begin with it."""
+    if base is None:
+        return []
+    return [hashlib.sha256((base.folder / MANIFEST).read_bytes()).hexdigest(), checkpoint.network_key(base)]
+
+
 def _corpus(recipe: Recipe, home: Path, out: Path, steps: Steps, cache: Path, progress: Progress) -> None:
     part = recipe.corpus
     sources = [source if source == STDLIB else home / source for source in part.sources]
-    options = build.Options(code_tokens=part.code_tokens, validation_share=part.validation_share, longest=part.longest)
+    options = build.Options(
+        code_tokens=part.code_tokens, validation_share=part.validation_share, test_share=part.test_share,
+        longest=part.longest,
+    )  # fmt: skip
 
     def make() -> None:
         build.build(sources, out / "corpus", options, cache=cache, progress=progress)
@@ -88,29 +103,46 @@ def _corpus(recipe: Recipe, home: Path, out: Path, steps: Steps, cache: Path, pr
     steps.run("corpus", out / "corpus", made_from(part, fingerprint(sources)), make)
 
 
-def _vocabulary(recipe: Recipe, out: Path, steps: Steps) -> None:
+def _check_splits(recipe: Recipe, out: Path) -> None:
+    """Raise CorpusError where the corpus lacks a split that is needed in the end, rather than then."""
+    corpus = open_corpus(out / "corpus")
+    for name in (TRAIN, recipe.mixture.split, recipe.evaluate.split):
+        if name:
+            corpus.split(name)
+
+
+def _vocabulary(recipe: Recipe, base: Checkpoint | None, out: Path, steps: Steps) -> None:
+    part = recipe.vocabulary
+
     def make() -> None:
         corpus = open_corpus(out / "corpus")
         counts = word_counts(corpus, corpus.split(TRAIN))
-        vocabulary = most_frequent(counts, recipe.vocabulary.size, recipe.vocabulary.min_count)
+        if base is None:
+            vocabulary = most_frequent(counts, part.size, part.min_count)
+        else:
+            vocabulary = extended(base.vocabulary, counts, part.size, part.min_count)
         replace_file(out / "vocabulary.txt", vocabulary.text())
 
-    steps.run("vocabulary", out / "vocabulary.txt", made_from(recipe.vocabulary, steps.stamp("corpus")), make)
+    steps.run("vocabulary", out / "vocabulary.txt", made_from(part, steps.stamp("corpus"), *_key(base)), make)
 
 
-def _ngram(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
+def _ngram(recipe: Recipe, base: Checkpoint | None, out: Path, steps: Steps, progress: Progress) -> None:
     def make() -> None:
         corpus = open_corpus(out / "corpus")
         vocabulary = Vocabulary.read(out / "vocabulary.txt")
-        facts = ngram.facts(corpus, recipe.ngram)
+        facts = ngram.facts(corpus, recipe.ngram, base)
         with work_folder(out / "ngram") as work:
-            model = ngram.train(corpus, vocabulary, recipe.ngram, work, progress)
+            if base is None:
+                model = ngram.train(corpus, vocabulary, recipe.ngram, work, progress)
+            else:
+                found = ngram.train_onto(base, corpus, vocabulary, recipe.ngram, work, progress)
+                model, facts["training"]["weight"] = found
             checkpoint.save(out / "ngram", model, vocabulary, name=recipe.name, stream=corpus.stream, facts=facts)
 
     steps.run("ngram", out / "ngram", made_from(recipe.ngram, steps.stamp("vocabulary")), make)
 
 
-def _network(settings: NetworkSettings, out: Path, steps: Steps, meters: Meters) -> None:
+def _network(settings: NetworkSettings, base: Checkpoint | None, out: Path, steps: Steps, meters: Meters) -> None:
     name = f"network-{settings.called}"
 
     def make() -> None:
@@ -118,7 +150,7 @@ def _network(settings: NetworkSettings, out: Path, steps: Steps, meters: Meters)
 
         corpus, vocabulary = open_corpus(out / "corpus"), Vocabulary.read(out / "vocabulary.txt")
         with meters(f"training {settings.called}") as shown:
-            outcome = make_or_go_on(corpus, vocabulary, settings, out / name, meter=shown)
+            outcome = make_or_go_on(corpus, vocabulary, settings, out / name, base=base, meter=shown)
         if not outcome.finished:
             raise KeyboardInterrupt
 
@@ -131,7 +163,7 @@ def _models(recipe: Recipe, out: Path) -> list[Checkpoint]:
     return [checkpoint.load(out / folder) for folder in folders]
 
 
-def _mixture(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
+def _mixture(recipe: Recipe, base: Checkpoint | None, out: Path, steps: Steps, progress: Progress) -> None:
     part = recipe.mixture
 
     def make() -> None:
@@ -140,8 +172,9 @@ def _mixture(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> Non
             return
         corpus, models = open_corpus(out / "corpus"), checkpoint.joined(_models(recipe, out))
         weights = fit_weights(
-            models, corpus.lexicon.words, corpus.split(part.split), samples=part.samples, progress=progress
-        )
+            models, corpus.lexicon.words, corpus.split(part.split), beside=corpus.beside(part.split),
+            start=None if base is None else base.weights, samples=part.samples, progress=progress,
+        )  # fmt: skip
         replace_file(out / "mixture.json", json.dumps(weights.as_json()) + "\n")
 
     def make_reranker() -> None:
@@ -149,8 +182,8 @@ def _mixture(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> Non
         if part.split:
             corpus = open_corpus(out / "corpus")
             found = fit_reranker(
-                _mixed(recipe, out), corpus.lexicon.words, corpus.split(part.split),
-                samples=min(part.samples, SAMPLES), progress=progress,
+                _mixed(recipe, out), corpus.lexicon.words, corpus.split(part.split), beside=corpus.beside(part.split),
+                start=None if base is None else base.reranker, samples=min(part.samples, SAMPLES), progress=progress,
             )  # fmt: skip
         replace_file(out / "reranker.json", json.dumps(None if found is None else found.as_json()) + "\n")
 
@@ -171,7 +204,7 @@ def _weights(out: Path) -> Weights:
     return Weights.from_json(json.loads((out / "mixture.json").read_text(encoding="utf-8")))
 
 
-def _evaluation(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> None:
+def _evaluation(recipe: Recipe, base: Checkpoint | None, out: Path, steps: Steps, progress: Progress) -> None:
     part = recipe.evaluate
     networks = [network.called for network in recipe.network]
 
@@ -186,12 +219,19 @@ def _evaluation(recipe: Recipe, out: Path, steps: Steps, progress: Progress) -> 
             )
             for name, model in models.items()
         }
-        learned = evaluate_workspace(
-            mixed.trained, mixed.vocabulary, _weights(out), words, split,
-            every=part.workspace_every, reranker=mixed.reranker, progress=progress,
-        )  # fmt: skip
+
+        def learned_by(mixture: Checkpoint) -> Evaluation:
+            return evaluate_workspace(
+                mixture.trained, mixture.vocabulary, mixture.weights or checkpoint.default_weights(), words, split,
+                beside=corpus.beside(part.split), every=part.workspace_every, reranker=mixture.reranker,
+                progress=progress,
+            )  # fmt: skip
+
+        learned = learned_by(mixed)
         best = recipe.mixture.network or "ngram"
         found = {"split": part.split, **alone[best].as_json(), "workspace": learned.as_json()}
+        if base is not None:
+            found["base"] = learned_by(base).as_json()
         if networks:
             found["models"] = {name: evaluation.as_json() for name, evaluation in alone.items()}
         replace_file(out / "evaluation.json", json.dumps(found, indent=1) + "\n")

@@ -12,7 +12,7 @@ from codelm.errors import CorpusError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
-FEWEST_PROJECTS = 5  # with fewer, one is too large a part to give away, or too odd to measure on
+FEWEST_PROJECTS = 5  # with fewer, one is too large a part to give away, or too odd to measure on; and so with files
 
 _NAMES = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
 
@@ -24,24 +24,42 @@ def split_named(name: str) -> str:
     return _NAMES[name.strip().lower()]
 
 
-def assign(documents: Sequence[tuple[str, str, str | None]], share: float) -> list[str]:
+def assign(
+    documents: Sequence[tuple[str, str, str | None]], validation_share: float, test_share: float = 0.0
+) -> list[str]:
     """Return the split of each document, given as (project, path, the split that its source says or None).
 
     What a source says is kept. If some source says validation or test, all the rest is for training.
-    Otherwise about ``share`` of the rest is for validation: whole projects where there are at least five,
-    else files.
+    Otherwise about such shares of the rest are for validation and for the test: whole projects where there are at
+    least five, else files, of five at least one each.
     """
     undecided = [(project, path) for project, path, split in documents if split is None]
-    if share <= 0 or any(split in (VALIDATION, TEST) for _, _, split in documents):
-        held_out = set()
+    if any(split in (VALIDATION, TEST) for _, _, split in documents):
+        held_out = {}
     elif len({project for project, _ in undecided}) >= FEWEST_PROJECTS:
-        projects = held_out_projects({project for project, _ in undecided}, share)
-        held_out = {document for document in undecided if document[0] in projects}
+        said = dict.fromkeys((project for project, _ in undecided), None)
+        projects = assign_projects(said, validation_share, test_share)
+        held_out = {document: projects[document[0]] for document in undecided}
     else:
-        held_out = {(project, path) for project, path in undecided if file_is_held_out(path, share)}
-        if len(held_out) == len(set(undecided)):
-            held_out = set()  # one or two files: a model needs them more than a measurement
-    return [split or (VALIDATION if (project, path) in held_out else TRAIN) for project, path, split in documents]
+        held_out = _files(undecided, validation_share, test_share)
+    return [split or held_out.get((project, path), TRAIN) for project, path, split in documents]
+
+
+def _files(
+    documents: Sequence[tuple[str, str]], validation_share: float, test_share: float
+) -> dict[tuple[str, str], str]:
+    """Return the files that are held out, and their splits, by hashes of their paths; each split has its own hash."""
+    held_out: dict[tuple[str, str], str] = {}
+    for split, share, salt in ((TEST, test_share, f"{TEST} "), (VALIDATION, validation_share, "")):
+        left = {document for document in documents if document not in held_out}
+        if share <= 0:
+            continue
+        drawn = {document for document in left if file_is_held_out(salt + document[1], share)}
+        if not drawn and len(left) >= FEWEST_PROJECTS:
+            drawn = {min(left, key=lambda document: sha1(_bytes(salt + document[1])).digest())}
+        if len(drawn) < len(left):  # one or two files: a model needs them more than a measurement
+            held_out |= dict.fromkeys(drawn, split)
+    return held_out
 
 
 def assign_projects(said: Mapping[str, str | None], validation_share: float, test_share: float) -> dict[str, str]:

@@ -12,6 +12,8 @@ A file is typed from its first character to its last, at the end of an empty doc
   the file has there, up to the end of a word, is accepted: one key. The stricter count has a key more for each item
   that stands before it.
 - Else the next character is typed. Nothing wrong is ever accepted, and looking costs nothing.
+
+Prose, which is comments and docstrings, is typed too, and reported apart: no server here proposes any.
 """
 
 import argparse
@@ -20,7 +22,9 @@ import json
 import shutil
 import tempfile
 import time
+import tokenize
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import positions
@@ -29,11 +33,14 @@ import scoring
 from lsp_client import LspClient, ServerError, ServerGone
 
 LEAST = 2  # characters that are worth a look
+UNSEEN = (tokenize.NL, tokenize.DEDENT, tokenize.ENCODING)
 
 
 @dataclass
 class Typed:
-    """What typing one file took. ``down``: items that stood before those that were accepted."""
+    """What typing one file took. ``down``: items that stood before those that were accepted; ``prose``: the keys of
+    comments and docstrings, and ``prose_pressed`` what was pressed for them.
+    """
 
     file: str
     characters: int = 0
@@ -43,6 +50,8 @@ class Typed:
     items: int = 0
     item_characters: int = 0
     down: int = 0
+    prose: int = 0
+    prose_pressed: int = 0
     failed: int = 0
     seconds: float = 0.0
     crashed: str = ""
@@ -51,6 +60,30 @@ class Typed:
 def keys(text):
     """How many keys a text takes without help."""
     return sum(len(line.lstrip(" \t")) for line in text.splitlines(keepends=True))
+
+
+def keys_of_prose(text, prose):
+    """How many of the keys that a text takes are in prose."""
+    found = at = 0
+    for line in text.splitlines(keepends=True):
+        found += sum(prose[at + len(line) - len(line.lstrip(" \t")) : at + len(line)])
+        at += len(line)
+    return found
+
+
+def prose_in(text):
+    """Which characters of a module are in comments and docstrings: True for each of them."""
+    lines = text.splitlines(keepends=True)
+    starts = [0, *accumulate(map(len, lines))]
+    found = [False] * len(text)
+    tokens = [token for token in tokenize.generate_tokens(iter(lines).__next__) if token.type not in UNSEEN]
+    for before, token, behind in zip([None, *tokens], tokens, tokens[1:], strict=False):
+        is_statement = token.type == tokenize.STRING and behind.type == tokenize.NEWLINE
+        is_docstring = is_statement and (before is None or before.type in (tokenize.NEWLINE, tokenize.INDENT))
+        if is_docstring or token.type == tokenize.COMMENT:
+            begin, end = (starts[row - 1] + column for row, column in (token.start, token.end))
+            found[begin:end] = [True] * (end - begin)
+    return found
 
 
 def accepted_line(offer, rest):
@@ -72,7 +105,7 @@ def ends_a_word(added, rest):
     return not (following and (following.isalnum() or following == "_") and (added[-1].isalnum() or added[-1] == "_"))
 
 
-async def type_file(options, text, client, document, typed):
+async def type_file(options, text, prose, client, document, typed):
     session = replay.Session(client, document, options)
     end, first = 0, True
     while end < len(text):
@@ -93,6 +126,7 @@ async def type_file(options, text, client, document, typed):
         else:
             added = text[end]
             typed.pressed += 1
+        typed.prose_pressed += prose[end]
         end += len(added)
         document.become(text[:end])
 
@@ -131,16 +165,17 @@ async def simulate(options):
             shutil.copytree(options.corpus / entry["root"], workspace)
             target = workspace / entry["path"]
             text = target.read_text(encoding="utf-8")
+            prose = prose_in(text)
             if options.characters and len(text) > options.characters:
                 text = text[: text.rfind("\n", 0, options.characters) + 1]
             target.write_text("")  # the server must not find the answers on the disk
-            typed = Typed(f"{entry['package']}/{entry['path']}", keys(text))
+            typed = Typed(f"{entry['package']}/{entry['path']}", keys(text), prose=keys_of_prose(text, prose))
             began = time.perf_counter()
             client = await LspClient.start(options.command, workspace, options.configuration, None)
             try:
                 await client.initialize(workspace, options.first_timeout, options.initialization)
                 await asyncio.sleep(options.warmup)
-                await type_file(options, text, client, replay.Document(client, target, ""), typed)
+                await type_file(options, text, prose, client, replay.Document(client, target, ""), typed)
             except (TimeoutError, ServerGone, ServerError) as error:
                 typed.crashed = repr(error)
             await client.stop()
@@ -156,11 +191,22 @@ def saved(found, down=False):
     return 1 - sum(typed.pressed + (typed.down if down else 0) for typed in found) / max(keys_needed, 1)
 
 
+def saved_in_code(found):
+    """The share of the keys outside comments and docstrings that need no pressing."""
+    keys_needed = sum(typed.characters - typed.prose for typed in found)
+    return 1 - sum(typed.pressed - typed.prose_pressed for typed in found) / max(keys_needed, 1)
+
+
 def table(name, found):
+    prose = sum(typed.prose for typed in found)
     total = sum(typed.characters for typed in found)
     rows = [
         ("files, keys without help", f"{len(found)}, {total:,}"),
         ("keys saved, an acceptance being one key", f"{saved(found):.1%}"),
+        (
+            "keys saved in code: comments and docstrings are the rest",
+            f"{saved_in_code(found):.1%}; {prose / max(total, 1):.1%}",
+        ),
         ("keys saved, with a key for each item further down", f"{saved(found, down=True):.1%}"),
         ("ghost text accepted; its share of all keys", accepted(found, "lines", "line_characters", total)),
         ("items accepted; their share of all keys", accepted(found, "items", "item_characters", total)),

@@ -30,6 +30,13 @@ def add_tokenised(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_base(command: argparse.ArgumentParser, told: str) -> None:
+    """Add ``--base``, and what becomes of it."""
+    command.add_argument(
+        "--base", default="", metavar="CHECKPOINT", help=f"a model to begin with, bundled or a folder: {told}"
+    )
+
+
 def add_cache(command: argparse.ArgumentParser) -> None:
     """Add ``--cache``."""
     command.add_argument(

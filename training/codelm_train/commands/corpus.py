@@ -26,6 +26,10 @@ def add(commands: Commands) -> None:
         help="about how much to keep for validation where the sources don't say (default: %(default)s)",
     )  # fmt: skip
     command.add_argument(
+        "--test-share", type=float, default=0.0, metavar="S",
+        help="about how much to keep for a test, in the same way (default: nothing)",
+    )  # fmt: skip
+    command.add_argument(
         "--similarity", type=float, default=0.8, metavar="J",
         help="Jaccard similarity from which files are near-duplicates; 1: exact ones only (default: %(default)s)",
     )  # fmt: skip
@@ -39,8 +43,8 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     options = build.Options(
-        code_tokens=args.code_tokens, validation_share=args.validation_share, similarity=args.similarity,
-        longest=args.longest,
+        code_tokens=args.code_tokens, validation_share=args.validation_share, test_share=args.test_share,
+        similarity=args.similarity, longest=args.longest,
     )  # fmt: skip
     made = build.build(args.sources, args.out, options, cache=args.cache, workers=args.workers, progress=bar)
     for name, counts in made.manifest["splits"].items():

@@ -68,7 +68,8 @@ def _run(args: argparse.Namespace) -> None:
     else:
         found = evaluate_workspace(
             trained.trained, trained.vocabulary, trained.weights or checkpoint.default_weights(), words, split,
-            workspace=args.workspace, every=args.every, reranker=trained.reranker, progress=bar,
+            beside=corpus.beside(args.split), workspace=args.workspace, every=args.every, reranker=trained.reranker,
+            progress=bar,
         )  # fmt: skip
     latency = None
     if args.latency:

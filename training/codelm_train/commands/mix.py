@@ -41,8 +41,11 @@ def _run(args: argparse.Namespace) -> None:
     models = [checkpoint.load(folder) for folder in args.models]
     corpus = opened(args, args.split)
     whole, words, split = checkpoint.joined(models), corpus.lexicon.words, corpus.split(args.split)
-    weights = mix.fit_weights(whole, words, split, samples=args.samples, progress=bar)
+    beside = corpus.beside(args.split)
+    weights = mix.fit_weights(whole, words, split, beside=beside, samples=args.samples, progress=bar)
     mixed = replace(whole, weights=weights)
-    reranker = rerank.fit_reranker(mixed, words, split, samples=min(args.samples, rerank.SAMPLES), progress=bar)
+    reranker = rerank.fit_reranker(
+        mixed, words, split, beside=beside, samples=min(args.samples, rerank.SAMPLES), progress=bar
+    )
     checkpoint.save_mixed(args.out, models, weights, reranker, torch=args.torch)
     print(f"{args.out}: {checkpoint.bytes_in(args.out) / 1e6:.1f} MB, mixed for {args.samples:,} words")

@@ -12,7 +12,8 @@ from codelm import checkpoint
 from codelm.errors import UsageError
 from codelm.neural.shape import CNN, KINDS, LSTM
 from codelm.vocabulary import Vocabulary
-from codelm_train.commands.common import Commands, add_corpus_or_text, needs_extra, opened
+from codelm_train.base import open_base
+from codelm_train.commands.common import Commands, add_base, add_corpus_or_text, needs_extra, opened
 from codelm_train.networks.settings import NetworkSettings, explanations, settings_from
 from codelm_train.progress import meter, no_meter
 from codelm_train.split import TRAIN
@@ -38,6 +39,7 @@ def add(commands: Commands) -> None:
         )  # fmt: skip
         add_corpus_or_text(command)
         command.add_argument("--vocabulary", type=Path, required=True, metavar="V", help="the file of `vocabulary`")
+        add_base(command, "its network is trained on")
         command.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the folder to make")
         command.add_argument("--resume", action="store_true", help="go on with the training in MODEL.training")
         command.add_argument(
@@ -67,9 +69,9 @@ def _run(args: argparse.Namespace) -> None:
         from codelm_train.networks.ranks import ranks
         from codelm_train.networks.train import make, training_folder
     settings = settings_from({"kind": args.kind, **_config(args.config, args.kind), **_said(args)})
-    corpus, vocabulary = opened(args, TRAIN), Vocabulary.read(args.vocabulary)
+    corpus, vocabulary, base = opened(args, TRAIN), Vocabulary.read(args.vocabulary), open_base(args.base)
     with ranks(settings.device) as mine, (meter if mine.first else no_meter)(f"training {_NAMES[args.kind]}") as shown:
-        outcome = make(corpus, vocabulary, settings, args.out, resume=args.resume, ranks=mine, meter=shown)
+        outcome = make(corpus, vocabulary, settings, args.out, base=base, resume=args.resume, ranks=mine, meter=shown)
     place = outcome.place
     if not mine.first:
         return

@@ -6,7 +6,8 @@ from pathlib import Path
 from codelm import checkpoint
 from codelm.vocabulary import Vocabulary, most_frequent
 from codelm_train import ngram
-from codelm_train.commands.common import Commands, add_corpus_or_text, opened
+from codelm_train.base import open_base
+from codelm_train.commands.common import Commands, add_base, add_corpus_or_text, opened
 from codelm_train.encode import word_counts
 from codelm_train.progress import bar
 from codelm_train.recipe import NGramRecipe
@@ -33,6 +34,7 @@ def add(commands: Commands) -> None:
         help="drop n-grams of 1, 2, … words with at most so many occurrences; the last serves all longer ones",
     )  # fmt: skip
     command.add_argument("--size", metavar="SIZE", help="prune and round to a checkpoint of this size, such as 10MB")
+    add_base(command, "the n-grams are merged with its own; --size is that of what is added")
     command.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the folder to make")
     command.set_defaults(command=_run)
 
@@ -44,9 +46,13 @@ def _run(args: argparse.Namespace) -> None:
     else:
         vocabulary = most_frequent(word_counts(corpus, corpus.split(TRAIN)), 0)
     recipe = NGramRecipe(args.order, args.smoothing, tuple(args.prune), args.size or "")
-    facts = ngram.facts(corpus, recipe)
+    base = open_base(args.base)
+    facts = ngram.facts(corpus, recipe, base)
     with work_folder(args.out) as work:
-        model = ngram.train(corpus, vocabulary, recipe, work, bar)
+        if base is None:
+            model = ngram.train(corpus, vocabulary, recipe, work, bar)
+        else:
+            model, facts["training"]["weight"] = ngram.train_onto(base, corpus, vocabulary, recipe, work, bar)
         checkpoint.save(args.out, model, vocabulary, name=args.out.name, stream=corpus.stream, facts=facts)
     counts = ", ".join(f"{len(level.words):,}" for level in model.levels)
     print(f"n-grams of 1 to {model.order} words: {counts}; {checkpoint.bytes_in(args.out) / 1e6:.1f} MB")

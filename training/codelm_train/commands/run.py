@@ -36,6 +36,10 @@ def _run(args: argparse.Namespace) -> None:
     if models := {name: Evaluation.from_json(found) for name, found in quality.get("models", {}).items()}:
         print(f"each model alone:\n{comparison(models)}\n")
     print(f"the n-gram model alone:\n{table(Evaluation.from_json(quality))}\n")
-    print(f"with the open file and its workspace learned:\n{table(Evaluation.from_json(quality['workspace']))}")
+    learned = Evaluation.from_json(quality["workspace"])
+    print(f"with the open file and its workspace learned:\n{table(learned)}")
+    if "base" in quality:
+        beside = {"the base": Evaluation.from_json(quality["base"]), "yours": learned}
+        print(f"\nbeside the model that it was made from, in the same way:\n{comparison(beside)}")
     size = checkpoint.bytes_in(folder) / 1e6
     print(f"\n{folder}: {size:.1f} MB; try: codelm-lsp complete FILE:LINE:COLUMN --model {folder}")

@@ -6,8 +6,10 @@ from pathlib import Path
 from codelm.errors import UsageError
 from codelm.folder import replace_file
 from codelm.vocabulary import DEFAULT_SIZE, SPECIAL_WORDS, most_frequent
-from codelm_train.commands.common import Commands, add_corpus_or_text, opened
+from codelm_train.base import open_base
+from codelm_train.commands.common import Commands, add_base, add_corpus_or_text, opened
 from codelm_train.encode import word_counts
+from codelm_train.extend import extended
 from codelm_train.split import TRAIN
 
 
@@ -23,6 +25,7 @@ def add(commands: Commands) -> None:
         help="words, [PAD], [UNK] and [EOS] included; 0: all (default: %(default)s)",
     )  # fmt: skip
     command.add_argument("--min-count", type=int, default=1, metavar="N", help="leave out words seen less often")
+    add_base(command, "its words keep their ids, and those that it lacks are added")
     command.add_argument("--out", type=Path, required=True, metavar="VOCABULARY", help="the file to write")
     command.set_defaults(command=_run)
 
@@ -32,7 +35,11 @@ def _run(args: argparse.Namespace) -> None:
         raise UsageError(f"--size {args.size} leaves no room for a word; 0 takes all")
     corpus = opened(args, TRAIN)
     counts = word_counts(corpus, corpus.split(TRAIN))
-    vocabulary = most_frequent(counts, args.size, args.min_count)
+    base = open_base(args.base)
+    if base is None:
+        vocabulary = most_frequent(counts, args.size, args.min_count)
+    else:
+        vocabulary = extended(base.vocabulary, counts, args.size, args.min_count)
     replace_file(args.out, vocabulary.text())
     known = sum(count for word, count in counts.items() if word in vocabulary)
     print(f"{len(vocabulary):,} words; they make up {known / sum(counts.values()):.2%} of the training split")

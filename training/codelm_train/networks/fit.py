@@ -55,6 +55,8 @@ class Task:
     output_counts: NDArray[np.int64]
     """How often each output is to be predicted."""
     tail_shares: NDArray[np.float32]
+    trained_before: bool = False
+    """Whether the network is one that was trained before, which may be the best that there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ class _Training:
         interrupted, early = False, 0 < settings.patience <= place.since_best
         if not carried and epoch.carried:
             carried = self._network.start(len(self._ranks.share(epoch.count(0))))
+        if self._task.trained_before and self._held_out is not None and place.step == 0:
+            place = self._validated(place, 0.0, metrics).moved(validated=0)
         while not early:
             progress = self._progress(place, epoch)
             if place.batch == len(epoch):

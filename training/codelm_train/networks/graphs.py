@@ -38,7 +38,7 @@ from codelm.vocabulary import PAD
 Floats = NDArray[np.float32]
 # Of ONNX: what ONNX Runtime 1.18 reads. The version of the file, and that of its operators.
 _FILE, _OPERATORS = 8, 17
-_WEIGHT_LEVELS, _LEVELS, _ZERO = 127, 63, 64
+_WEIGHT_LEVELS, LEVELS, _ZERO = 127, 63, 64
 _SMALLEST = np.float32(1e-20)  # what a row is divided by at least: one of zeros stays zeros
 _END = np.iinfo(np.int64).max
 
@@ -114,14 +114,14 @@ def _linear(graph: _Graph, value: str, weight: Floats, bias: Floats | None, *, b
 
 
 def _bounded_product(graph: _Graph, value: str, weight: Floats) -> str:
-    step = graph.constant(np.float32(1 / _LEVELS))
+    step = graph.constant(np.float32(1 / LEVELS))
     return _product(graph, graph("QuantizeLinear", value, step, graph.constant(np.uint8(_ZERO))), weight)
 
 
 def _product_by_rows(graph: _Graph, value: str, weight: Floats) -> str:
     largest = graph("ReduceMax", graph("Abs", value), axes=[-1], keepdims=1)
     largest = graph("Max", largest, graph.constant(_SMALLEST))
-    levels = graph("Mul", value, graph("Div", graph.constant(np.float32(_LEVELS)), largest))
+    levels = graph("Mul", value, graph("Div", graph.constant(np.float32(LEVELS)), largest))
     shifted = graph("Add", graph("Round", levels), graph.constant(np.float32(_ZERO)))
     return graph("Mul", _product(graph, graph("Cast", shifted, to=TensorProto.UINT8), weight), largest)
 
@@ -130,7 +130,7 @@ def _product(graph: _Graph, rounded: str, weight: Floats) -> str:
     """Add the product of a weight and of values in 7 bits, as it is for a largest value of 1."""
     rows, scales = int8_rows(weight)
     product = graph("MatMulInteger", rounded, graph.constant(rows.T), graph.constant(np.uint8(_ZERO)))
-    return graph("Mul", graph("Cast", product, to=TensorProto.FLOAT), graph.constant(scales / np.float32(_LEVELS)))
+    return graph("Mul", graph("Cast", product, to=TensorProto.FLOAT), graph.constant(scales / np.float32(LEVELS)))
 
 
 # --- the core -----------------------------------------------------------------------------------------------------
