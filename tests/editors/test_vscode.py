@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import own_code
 import pytest
 import real_vscode as real
 from beside import PIPE, PYREFLY
@@ -255,6 +256,12 @@ def test_an_edit_above_is_followed_and_so_is_another_file(vscode: Start):
     editor.type("os.path.dirn")
     editor.until_popup("dirname")
     wait_until(lambda: len(editor.servers) == 1, "one server", lambda: editor.servers)
+
+
+def test_a_model_that_was_taught_ones_own_code_completes_with_it(vscode: Start):
+    editor = vscode({"other.py": "def longest(self, lines):\n"}, **{"codelm.model": str(own_code.walked().checkpoint)})
+    editor.type("    return max(lines) < self.tariff.")
+    assert "max_line_length" in editor.until_popup("max_line_length")[:3]
 
 
 # --- beside another language server ---------------------------------------------------------------------------------

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
+from codelm.cells import without_magic
 from codelm.lexer import Kind, lex
 from codelm.lsp.documents import Document
 from codelm.lsp.lines import Encoding, Lines
-from codelm.lsp.notebooks import Notebook, changed_notebook, without_magic
+from codelm.lsp.notebooks import Notebook, changed_notebook
 
 BOOK = "file:///project/book.ipynb"
 CODE = 2

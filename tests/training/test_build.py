@@ -94,7 +94,7 @@ def test_the_manifest_says_what_was_dropped_and_why(tmp_path: Path) -> None:
     [shop] = manifest["sources"]
     assert (shop["name"], shop["licence"], shop["sequences"]) == ("shop", "MIT", 1)
     assert shop["words"] == manifest["splits"]["train"]["words"] == len(words(function(1, 40)))
-    shares = {"validation_share": 0, "test_share": 0.0}
+    shares = {"notebooks": False, "validation_share": 0, "test_share": 0.0}
     assert manifest["options"] == {"code_tokens": False, **shares, "similarity": 0.8, "longest": 0}
     assert manifest["cut"] == 0
 

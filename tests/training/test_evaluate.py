@@ -238,7 +238,8 @@ def test_tests_scripts_and_libraries_are_told_apart():
     words, split = split_of(("p", CALLS * 2), ("p", CALLS), ("q", CALLS * 3))
     split = replace(split, paths=("tests/test_a.py", "setup.py", "q/b.py"))
     styles = evaluate_workspace(TRAINED, KNOWN, unfitted(), words, split).styles
-    assert {style: scores.tokens for style, scores in styles.items()} == {"tests": 22, "scripts": 11, "library": 33}
+    tokens = {style: scores.tokens for style, scores in styles.items() if scores.tokens}
+    assert tokens == {"tests": 22, "scripts": 11, "library": 33}
     assert styles["scripts"].bits_per_token < styles["library"].bits_per_token, "the other file of its project says it"
 
 

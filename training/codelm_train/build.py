@@ -30,6 +30,8 @@ class Options:
 
     code_tokens: bool = False
     """Take the words of CodeSearchNet rows as they are, without lines and blocks; don't lex their code."""
+    notebooks: bool = False
+    """Read the code cells of notebooks in folders and packages, too."""
     validation_share: float = 0.05
     """About how much to keep for validation where the sources don't say; 0 to 0.5."""
     test_share: float = 0.0
@@ -73,7 +75,7 @@ def _write(
     folder: Path, names: Sequence[str | Path], options: Options, cache: Path, workers: int, progress: Progress
 ) -> None:
     """Gather the sources and write the corpus; all that it took is freed before the corpus is opened."""
-    sources = find(names, cache, progress)
+    sources = find(names, cache, notebooks=options.notebooks, progress=progress)
     if options.code_tokens and any(source.kind != "rows" for source in sources):
         raise CorpusError("code_tokens are in CodeSearchNet rows only; give the other sources a corpus of their own")
     draft = _gather(sources, options, workers, progress)

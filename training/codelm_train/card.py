@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codelm.checkpoint import Checkpoint
+from codelm_train.cost import Cost
 from codelm_train.evaluate import Evaluation, Scores
 from codelm_train.smoothing import JELINEK_MERCER, KNESER_NEY, WITTEN_BELL
 
@@ -13,15 +14,18 @@ _SMOOTHED = {
     JELINEK_MERCER: "with Jelinek-Mercer smoothing (Jelinek and Mercer 1980)",
 }
 
+_BEFORE = ("*Before*: the model that it began with. *The file alone*: without its project.",)
 
-def card(name: str, command: str, model: Checkpoint, facts: Mapping[str, Any]) -> str:
-    """Return the card as Markdown. ``facts`` are those of the checkpoint's manifest."""
+
+def card(name: str, command: str, model: Checkpoint, facts: Mapping[str, Any], size: int) -> str:
+    """Return the card as Markdown. ``facts`` are those of the checkpoint's manifest; its files have ``size`` bytes."""
     ngram, training = model.ngram, facts["training"]
     lines = [
         f"# Model card: {name}",
         "",
         f"An n-gram model of Python code of order {ngram.order}, {_SMOOTHED[training['smoothing']]},",
         f"over a vocabulary of {ngram.size:,} words, trained on {training['tokens']:,} tokens{_and(model, facts)}",
+        *_begun_with(training),
         "With it come weights by which it is mixed with what the open file and the workspace teach.",
         "It proposes the next tokens of a Python file. It runs on the computer it is installed on and sends nothing.",
         "",
@@ -34,12 +38,14 @@ def card(name: str, command: str, model: Checkpoint, facts: Mapping[str, Any]) -
         *(f"| {length} | {len(level.words):,} |" for length, level in enumerate(ngram.levels, 1)),
         "",
         *_quality(facts["quality"]),
+        *_cost(Cost.from_json(facts["cost"]), size),
         "## Training data",
         "",
         "Comments, docstrings and long strings are not part of it: the model holds statistics of short runs of",
         "tokens, no files. Generated, vendored and data-like files and duplicates were left out.",
         "",
         *_table(training["sources"], "train"),
+        *_of_base(training),
         "## Limits",
         "",
         "- By itself it knows names that are common in its training data; those of a project come from its files.",
@@ -62,22 +68,76 @@ def _and(model: Checkpoint, facts: Mapping[str, Any]) -> str:
     )
 
 
+def _begun_with(training: Mapping[str, Any]) -> Sequence[str]:
+    """Return what is said of the model that it was made from."""
+    if "base" not in training:
+        return ()
+    base = training["base"]
+    return (
+        f"It began with the model *{base['name']}*: new words stand behind the old ones in its vocabulary, the n-grams",
+        f"of both are merged, its own tokens counting {training['weight']:g} times, and the network was trained on.",
+    )
+
+
+def _of_base(training: Mapping[str, Any]) -> Sequence[str]:
+    """Return the table of what the model that it was made from had learned."""
+    if "base" not in training:
+        return ()
+    base = training["base"]
+    return (
+        f"The model *{base['name']}* had been trained on {base['training']['tokens']:,} tokens:",
+        "",
+        *_table(base["training"]["sources"], "train"),
+        *_of_base(base["training"]),
+    )
+
+
 def _quality(quality: Mapping[str, Any]) -> Sequence[str]:
     alone, learned = Evaluation.from_json(quality), Evaluation.from_json(quality["workspace"])
-    return (
-        "## Quality",
-        "",
-        "On projects that neither the model nor the weights have seen; an unknown word counts as one class. *Learned*:",
-        "with the file above the cursor and all other files of its project learned, as in an editor.",
-        "",
-        "| | tokens | bits a token | perplexity | unknown | top-1 | top-5 | MRR |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    rows = [
         _row("all tokens", alone.all),
         _row("identifiers", alone.identifiers),
         _row("all tokens, learned", learned.all),
         _row("identifiers, learned", learned.identifiers),
+        *(_row(f"{kind}s, learned", scores) for kind, scores in learned.kinds.items() if _is_apart(kind, scores)),
+    ]
+    if "base" in quality:
+        for name, which in (("learned", "workspace"), ("the file alone", "file")):
+            before, now = (Evaluation.from_json(found[which]) for found in (quality["base"], quality))
+            rows += [_row(f"all tokens, {name}, *before*", before.all)]
+            rows += [_row(f"identifiers, {name}, *before*", before.identifiers)]
+            if which == "file":
+                rows += [_row(f"all tokens, {name}", now.all), _row(f"identifiers, {name}", now.identifiers)]
+    return (
+        "## Quality",
+        "",
+        "On code that neither the model nor the weights have seen; an unknown word counts as one class. *Learned*:",
+        "with the file above the cursor and all other files of its project learned, as in an editor.",
+        *(
+            ("*Before*: the model that it began with. *The file alone*: without its project.",)
+            if "base" in quality
+            else ()
+        ),
+        "",
+        "| | tokens | bits a token | perplexity | unknown | top-1 | top-5 | MRR |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        *rows,
         "",
     )
+
+
+def _is_apart(kind: str, scores: Scores) -> bool:
+    return kind != "identifier" and scores.tokens > 0
+
+
+def _cost(cost: Cost, size: int) -> Sequence[str]:
+    lines = [f"Its files are {size / 1e6:.1f} MB. On the computer that made it, it was open in {cost.open_ms:.0f} ms."]
+    if cost.peak_mb is not None and cost.python_mb is not None:
+        lines.append(
+            f"A process that runs it has {cost.peak_mb:.0f} MB of memory at most, {cost.python_mb:.0f} of them before."
+        )
+    lines.append(f"On one core the models, without caches, take {cost.latency.told()}.")
+    return ("## Cost", "", *lines, "")
 
 
 def _row(name: str, s: Scores) -> str:

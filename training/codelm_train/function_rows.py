@@ -89,7 +89,7 @@ def write(
         raise UsageError(f"{out}: rows are written to a .jsonl or a .jsonl.gz file")
     counts = Counts()
     with _opened(out) as write_line:
-        sources = find(names, cache, progress)
+        sources = find(names, cache, progress=progress)
         splits = _splits(sources, options)
         projects: set[str] = set()
         for item in _drawn(_distinct(sources, counts, workers, progress), options, counts):

@@ -28,7 +28,7 @@ from codelm import decoding
 from codelm.errors import CorpusError
 from codelm.secrecy import without_secrets
 from codelm.words import words as words_of
-from codelm_train import filters
+from codelm_train import filters, notebooks
 from codelm_train.documents import Document, Dropped
 from codelm_train.duplicates import Hashes, band_keys, fingerprint, shingles, word_hashes
 
@@ -172,7 +172,7 @@ def lex(job: Job, longest: int = 0) -> Lexed | Dropped:
     if reason:
         return Dropped(reason)
     if isinstance(content, bytes):
-        content = decoded(content)
+        content = notebooks.code_of(content) if path.endswith(notebooks.SUFFIX) else decoded(content)
     elif isinstance(content, str) and content[:1] in (" ", "\t"):
         content = textwrap.dedent(content)  # a method, cut out of its class
     if isinstance(content, Dropped):

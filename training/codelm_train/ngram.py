@@ -30,7 +30,7 @@ HIGHEST_ORDER = 8
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 # What a checkpoint holds besides n-grams and vocabulary: manifest, model card, tables, the heads of the arrays.
 _BESIDES = 60_000
-WEIGHTS = (0.5, 2.0, 8.0, 32.0, 128.0, 512.0)
+WEIGHTS = (2.0, 8.0, 32.0, 128.0, 512.0, 2048.0, 8192.0)
 """How much the counts of one's own code may count beside those of a base, which has many more."""
 DEFAULT_WEIGHT = 32.0
 _WEIGHED = 50_000  # words that a weight is tried on

@@ -101,8 +101,8 @@ def fetch(package: Package, cache: Path) -> Path:
     return wheel
 
 
-def source_of(package: Package, wheel: Path) -> Source:
-    """Return the source that a wheel is. Raises CorpusError if it is no wheel."""
+def source_of(package: Package, wheel: Path, suffixes: tuple[str, ...] = (".py",)) -> Source:
+    """Return the source that a wheel is: its files with such names. Raises CorpusError if it is no wheel."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             names = sorted(archive.namelist())
@@ -113,7 +113,7 @@ def source_of(package: Package, wheel: Path) -> Source:
         kind="package",
         name=package.name,
         location=wheel,
-        files=tuple(name for name in names if name.endswith(".py")),
+        files=tuple(name for name in names if name.endswith(suffixes)),
         version=package.version,
         licence=(package.licence or licence) if licence == licences.UNKNOWN else licence,
         split=package.split,

@@ -40,6 +40,8 @@ class CorpusRecipe:
     """About how much to keep for a test, in the same way."""
     code_tokens: bool = False
     """Take the words of CodeSearchNet rows as they are."""
+    notebooks: bool = False
+    """Read the code cells of notebooks in folders and packages, too."""
     longest: int = 0
     """Cut each sequence to its first words, so many; 0: no cut."""
 

@@ -5,9 +5,10 @@ Each step is run only when it is needed. A recipe with a base begins each of the
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from codelm import checkpoint
 from codelm.checkpoint import Checkpoint
@@ -20,6 +21,7 @@ from codelm_train import build, ngram
 from codelm_train.base import open_base
 from codelm_train.card import card
 from codelm_train.corpus import open_corpus
+from codelm_train.cost import cost_of
 from codelm_train.encode import word_counts
 from codelm_train.evaluate import Evaluation, evaluate, evaluate_workspace
 from codelm_train.extend import extended
@@ -27,6 +29,7 @@ from codelm_train.mix import fit_weights
 from codelm_train.networks.settings import NetworkSettings
 from codelm_train.progress import Meters, Progress, no_meter, silent
 from codelm_train.recipe import RECIPES, Recipe, Steps, fingerprint, made_from, read_recipe
+from codelm_train.replay import NONE, OTHERS, Workspace
 from codelm_train.rerank import SAMPLES, fit_reranker
 from codelm_train.sources import STDLIB
 from codelm_train.split import TRAIN
@@ -93,8 +96,8 @@ def _corpus(recipe: Recipe, home: Path, out: Path, steps: Steps, cache: Path, pr
     part = recipe.corpus
     sources = [source if source == STDLIB else home / source for source in part.sources]
     options = build.Options(
-        code_tokens=part.code_tokens, validation_share=part.validation_share, test_share=part.test_share,
-        longest=part.longest,
+        code_tokens=part.code_tokens, notebooks=part.notebooks, validation_share=part.validation_share,
+        test_share=part.test_share, longest=part.longest,
     )  # fmt: skip
 
     def make() -> None:
@@ -220,18 +223,19 @@ def _evaluation(recipe: Recipe, base: Checkpoint | None, out: Path, steps: Steps
             for name, model in models.items()
         }
 
-        def learned_by(mixture: Checkpoint) -> Evaluation:
+        def learned_by(mixture: Checkpoint, workspace: Workspace = OTHERS) -> Evaluation:
             return evaluate_workspace(
                 mixture.trained, mixture.vocabulary, mixture.weights or checkpoint.default_weights(), words, split,
-                beside=corpus.beside(part.split), every=part.workspace_every, reranker=mixture.reranker,
-                progress=progress,
+                beside=corpus.beside(part.split), workspace=workspace, every=part.workspace_every,
+                reranker=mixture.reranker, progress=progress,
             )  # fmt: skip
 
         learned = learned_by(mixed)
         best = recipe.mixture.network or "ngram"
         found = {"split": part.split, **alone[best].as_json(), "workspace": learned.as_json()}
         if base is not None:
-            found["base"] = learned_by(base).as_json()
+            found["base"] = {"workspace": learned_by(base).as_json(), "file": learned_by(base, NONE).as_json()}
+            found["file"] = learned_by(mixed, NONE).as_json()
         if networks:
             found["models"] = {name: evaluation.as_json() for name, evaluation in alone.items()}
         replace_file(out / "evaluation.json", json.dumps(found, indent=1) + "\n")
@@ -245,9 +249,15 @@ def _checkpoint(recipe: Recipe, command: str, out: Path, steps: Steps) -> None:
         models = _models(recipe, out)
         mixed = _mixed(recipe, out)
         facts = {**mixed.facts, "quality": json.loads((out / "evaluation.json").read_text(encoding="utf-8"))}
-        text = card(recipe.name, command, mixed, facts)
-        checkpoint.save_mixed(
-            out / "checkpoint", models, _weights(out), mixed.reranker, name=recipe.name, facts=facts, card=text
-        )
+
+        def save(facts: Mapping[str, Any], text: str) -> None:
+            checkpoint.save_mixed(
+                out / "checkpoint", models, _weights(out), mixed.reranker, name=recipe.name, facts=facts, card=text
+            )
+
+        save(facts, "")  # as it will be loaded, so that what it costs can be measured
+        facts["cost"] = cost_of(out / "checkpoint").as_json()
+        size = checkpoint.bytes_in(out / "checkpoint")
+        save(facts, card(recipe.name, command, mixed, facts, size))
 
     steps.run("checkpoint", out / "checkpoint", made_from(recipe.evaluate, steps.stamp("evaluation"), command), make)

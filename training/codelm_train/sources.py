@@ -16,23 +16,28 @@ from codelm.errors import CorpusError
 from codelm_train import filters, licences, packages, rows
 from codelm_train.documents import Document, Dropped, Source
 from codelm_train.lexing import decoded
+from codelm_train.notebooks import SUFFIX
 from codelm_train.progress import Progress, silent
 
+Suffixes = tuple[str, ...]
 STDLIB = "stdlib"
 ACCEPTED = "a folder, a .py file, stdlib, a package list (.tsv) or CodeSearchNet rows (.jsonl, .jsonl.gz)"
 _PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 
 
-def find(names: Sequence[str | Path], cache: Path, progress: Progress = silent) -> list[Source]:
+def find(
+    names: Sequence[str | Path], cache: Path, *, notebooks: bool = False, progress: Progress = silent
+) -> list[Source]:
     """Return the sources that ``names`` stand for, in their order; wheels are fetched into ``cache``.
 
-    Raises CorpusError for the first name that is missing, of no accepted kind, broken, or without any Python
-    file.
+    ``notebooks``: whether those in folders and packages are among their files. Raises CorpusError for the first name
+    that is missing, of no accepted kind, broken, or without any such file.
     """
     found: list[Source] = []
+    suffixes = (".py", SUFFIX) if notebooks else (".py",)
     for name in names:
         try:
-            sources = [stdlib()] if name == STDLIB else _find(Path(name), cache, progress)
+            sources = [stdlib()] if name == STDLIB else _find(Path(name), cache, suffixes, progress)
         except OSError as error:
             raise CorpusError(f"{error.filename or name}: cannot be read: {error.strerror}") from error
         if not any(source.files or source.kind == "rows" for source in sources):
@@ -55,19 +60,19 @@ def read(source: Source, *, code_tokens: bool = False) -> Iterator[Document]:
 def stdlib() -> Source:
     """Return the standard library of the running Python, its tests included."""
     folder = Path(sysconfig.get_path("stdlib"))
-    return Source("stdlib", "cpython", folder, _python_files(folder), platform.python_version(), "PSF-2.0")
+    return Source("stdlib", "cpython", folder, _files(folder, (".py",)), platform.python_version(), "PSF-2.0")
 
 
-def _find(path: Path, cache: Path, progress: Progress) -> list[Source]:
+def _find(path: Path, cache: Path, suffixes: Suffixes, progress: Progress) -> list[Source]:
     name = path.name.lower()
     if not path.exists():
         raise CorpusError(f"{path}: no such file or folder; a source is {ACCEPTED}")
     if path.is_dir():
-        return _projects(path.resolve())
+        return _projects(path.resolve(), suffixes)
     if name.endswith(".py"):
         return [_single(path.resolve())]
     if name.endswith(".tsv"):
-        return _packages(path, cache, progress)
+        return _packages(path, cache, suffixes, progress)
     if name.endswith((".jsonl", ".jsonl.gz")):
         return [Source("rows", path.name.partition(".jsonl")[0], path.resolve())]
     raise CorpusError(f"{path}: not a source; a source is {ACCEPTED}")
@@ -82,7 +87,7 @@ def _single(file: Path) -> Source:
     return Source("folder", file.stem, file.parent, (file.name,))
 
 
-def _packages(path: Path, cache: Path, progress: Progress) -> list[Source]:
+def _packages(path: Path, cache: Path, suffixes: Suffixes, progress: Progress) -> list[Source]:
     """Return the packages of a list; ``cpython`` among them is the running Python's standard library."""
     found = []
     listed = packages.read_list(path)
@@ -90,18 +95,18 @@ def _packages(path: Path, cache: Path, progress: Progress) -> list[Source]:
         if package.name == packages.CPYTHON:
             found.append(replace(stdlib(), split=package.split))
         else:
-            found.append(packages.source_of(package, packages.fetch(package, cache)))
+            found.append(packages.source_of(package, packages.fetch(package, cache), suffixes))
     return found
 
 
-def _projects(folder: Path) -> list[Source]:
+def _projects(folder: Path, suffixes: Suffixes) -> list[Source]:
     """Return a folder's projects: itself, or those of its children that look like projects, and the rest."""
     if _is_project(folder):
-        return [_project(folder, folder.name, _python_files(folder))]
+        return [_project(folder, folder.name, _files(folder, suffixes))]
     children = [child for child in sorted(folder.iterdir()) if child.is_dir() and _is_project(child)]
     names = {child.name for child in children}
-    rest = tuple(file for file in _python_files(folder) if file.split("/")[0] not in names)
-    projects = [_project(child, child.name, _python_files(child)) for child in children]
+    rest = tuple(file for file in _files(folder, suffixes) if file.split("/")[0] not in names)
+    projects = [_project(child, child.name, _files(child, suffixes)) for child in children]
     return [*projects, *([_project(folder, folder.name, rest)] if rest else [])]
 
 
@@ -113,13 +118,15 @@ def _is_project(folder: Path) -> bool:
     return any((folder / mark).exists() for mark in _PROJECT_MARKS)
 
 
-def _python_files(folder: Path) -> tuple[str, ...]:
-    """Return the paths of the Python files in ``folder``, but for hidden folders and installed packages."""
+def _files(folder: Path, suffixes: Suffixes) -> tuple[str, ...]:
+    """Return the paths of the files with such names in ``folder``, but for hidden folders and installed packages."""
     found: list[str] = []
     for parent, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = sorted(name for name in folders if not _is_skipped(Path(parent, name)))
         inside = Path(parent).relative_to(folder)
-        found += [(inside / name).as_posix() for name in files if name.endswith(".py") and Path(parent, name).is_file()]
+        found += [
+            (inside / name).as_posix() for name in files if name.endswith(suffixes) and Path(parent, name).is_file()
+        ]
     return tuple(sorted(found))
 
 

@@ -3,7 +3,9 @@
 import re
 from pathlib import PurePosixPath
 
-TESTS, SCRIPTS, LIBRARY = STYLES = ("tests", "scripts", "library")
+from codelm_train.notebooks import SUFFIX
+
+TESTS, SCRIPTS, NOTEBOOKS, LIBRARY = STYLES = ("tests", "scripts", "notebooks", "library")
 
 _TEST_FOLDERS = frozenset(("test", "tests", "testing", "unit_tests", "integration_tests"))
 _SCRIPT_FOLDERS = frozenset("bin benchmark benchmarks docs example examples script scripts tools".split())
@@ -14,6 +16,8 @@ _SCRIPT_FILES = frozenset(("__main__", "setup", "manage", "noxfile", "conf"))
 def style_of(path: str) -> str:
     """Return the style of the file at ``path`` (with ``/``, inside its project): one of ``STYLES``."""
     file = PurePosixPath(path)
+    if file.suffix == SUFFIX:
+        return NOTEBOOKS
     folders = frozenset(file.parts[:-1])
     if _TEST_FILE.fullmatch(file.stem) or folders & _TEST_FOLDERS:
         return TESTS

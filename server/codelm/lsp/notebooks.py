@@ -5,24 +5,16 @@ below it, one behind the other. What IPython takes for itself, such as ``%matplo
 to it, of the same length, so that all places stay where they are.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lsprotocol import types
 
+from codelm.cells import ended, without_magic
 from codelm.completion import Snapshot
 from codelm.lsp.documents import Document, changed, opened
 from codelm.lsp.lines import Encoding
 from codelm.lsp.uris import path_of
-
-# At a line's begin, as IPython has it; "%" and "!" go before anything else that it knows. "x = !ls" stays as it is: the
-# lexer copes.
-_MAGIC_LINE = re.compile(r"^([ \t]*)[%!?](?=[^\r\n])", re.MULTILINE)
-_MAGIC_CELL = re.compile(r"\A%%(\w*)")
-# Cells that begin so are Python all the same.
-_PYTHON_CELLS = frozenset(["time", "timeit", "capture", "prun", "debug", "python", "python3", "pypy"])
-_LINE = re.compile(r"^(?=[^\r\n])[^\r\n]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +34,9 @@ class Notebook:
             if (document := self.documents.get(uri)) is not None and document.is_python
         ]
         place = [uri for uri, _ in texts].index(cell)
-        above = "".join(map(_ended, (text for _, text in texts[:place])))
+        above = "".join(map(ended, (text for _, text in texts[:place])))
         below = "".join("\n" + text for _, text in texts[place + 1 :])
         return Snapshot(self.uri, self.version, above + texts[place][1] + below, path_of(self.uri)), len(above)
-
-
-def _ended(text: str) -> str:
-    return text if text.endswith(("\n", "\r")) else text + "\n"
-
-
-def without_magic(text: str) -> str:
-    """Return the text of a cell with what is IPython's own as comments of the same length.
-
-    >>> without_magic("%pip install x\\nimport x")
-    '#pip install x\\nimport x'
-    """
-    magic = _MAGIC_CELL.match(text)
-    if magic is not None and magic[1] not in _PYTHON_CELLS:
-        return _LINE.sub("#", text)
-    return _MAGIC_LINE.sub(r"\1#", text)
 
 
 def opened_notebook(notebook: types.NotebookDocument, texts: Sequence[types.TextDocumentItem]) -> Notebook:

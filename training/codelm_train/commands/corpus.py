@@ -22,6 +22,9 @@ def add(commands: Commands) -> None:
         "--code-tokens", action="store_true", help="take CodeSearchNet's tokens as they are: no lines, no blocks"
     )
     command.add_argument(
+        "--notebooks", action="store_true", help="read the code cells of notebooks in folders and packages, too"
+    )
+    command.add_argument(
         "--validation-share", type=float, default=0.05, metavar="S",
         help="about how much to keep for validation where the sources don't say (default: %(default)s)",
     )  # fmt: skip
@@ -43,8 +46,8 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     options = build.Options(
-        code_tokens=args.code_tokens, validation_share=args.validation_share, test_share=args.test_share,
-        similarity=args.similarity, longest=args.longest,
+        code_tokens=args.code_tokens, notebooks=args.notebooks, validation_share=args.validation_share,
+        test_share=args.test_share, similarity=args.similarity, longest=args.longest,
     )  # fmt: skip
     made = build.build(args.sources, args.out, options, cache=args.cache, workers=args.workers, progress=bar)
     for name, counts in made.manifest["splits"].items():

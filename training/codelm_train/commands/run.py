@@ -35,11 +35,14 @@ def _run(args: argparse.Namespace) -> None:
     quality = trained.facts["quality"]
     if models := {name: Evaluation.from_json(found) for name, found in quality.get("models", {}).items()}:
         print(f"each model alone:\n{comparison(models)}\n")
-    print(f"the n-gram model alone:\n{table(Evaluation.from_json(quality))}\n")
+    best = "the network" if trained.shape is not None else "the n-gram model"
+    print(f"{best} alone:\n{table(Evaluation.from_json(quality))}\n")
     learned = Evaluation.from_json(quality["workspace"])
     print(f"with the open file and its workspace learned:\n{table(learned)}")
     if "base" in quality:
-        beside = {"the base": Evaluation.from_json(quality["base"]), "yours": learned}
-        print(f"\nbeside the model that it was made from, in the same way:\n{comparison(beside)}")
+        for told, which in (("the workspace", "workspace"), ("the open file alone", "file")):
+            both = {"before": quality["base"][which], "now": quality[which]}
+            evaluations = {name: Evaluation.from_json(found) for name, found in both.items()}
+            print(f"\nbefore it was taught your code, and now, with {told} learned:\n{comparison(evaluations)}")
     size = checkpoint.bytes_in(folder) / 1e6
     print(f"\n{folder}: {size:.1f} MB; try: codelm-lsp complete FILE:LINE:COLUMN --model {folder}")

@@ -227,7 +227,11 @@ class _Training:
             loss, after = self._objective(batch, states, self._candidates(place.step, progress))
         tokens = int((places.targets != IGNORED).sum())
         (total,) = self._ranks.total(float(tokens), device=self._device)
-        (loss * (self._ranks.world / max(total, 1))).backward()
+        # A word of a batch that is not full counts as much as any other: where one long file is all that is left of an
+        # epoch, steps of its own mean loss would undo what was learned of all files.
+        settings = self._settings
+        full = settings.lanes * settings.length if settings.batches == STREAMS else settings.budget
+        (loss * (self._ranks.world / max(total, full))).backward()
         norm = clip_grad_norm_(self._network.parameters(), self._settings.clip or math.inf)
         self._optimizer.step()
         return after if epoch.carried else (), tokens, loss.detach(), norm
