@@ -50,6 +50,7 @@ def card(name: str, command: str, model: Checkpoint, facts: Mapping[str, Any], s
         "",
         "- By itself it knows names that are common in its training data; those of a project come from its files.",
         "- It knows no types: what it proposes may not exist.",
+        "- A model can be made to say what it has learned: who may not see its training data should not be given it.",
         "- Its training data is open-source library code and tests; scripts and notebooks are rarer in it.",
         "",
     ]
