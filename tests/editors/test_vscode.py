@@ -259,9 +259,10 @@ def test_an_edit_above_is_followed_and_so_is_another_file(vscode: Start):
 
 
 def test_a_model_that_was_taught_ones_own_code_completes_with_it(vscode: Start):
-    editor = vscode({"other.py": "def longest(self, lines):\n"}, **{"codelm.model": str(own_code.walked().checkpoint)})
-    editor.type("    return max(lines) < self.tariff.")
-    assert "max_line_length" in editor.until_popup("max_line_length")[:3]
+    model = str(own_code.walked().checkpoint)
+    editor = vscode({"other.py": "def parsed(self, name, value):\n"}, **{"codelm.model": model})
+    editor.type("    return self.tariff.")
+    assert own_code.COMPANYS & set(editor.until_popup()[:5])
 
 
 # --- beside another language server ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ its memory.
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -50,7 +51,8 @@ def cost_of(folder: Path) -> Cost:
         [sys.executable, "-m", "codelm_train.cost", str(folder)], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise TrainingError(f"{folder} can't be measured: {done.stderr.strip()}")
+        said = done.stderr.strip().rpartition("\n")[2]
+        raise TrainingError(f"{folder} can't be measured: {said}")
     return Cost.from_json(json.loads(done.stdout))
 
 
@@ -65,12 +67,11 @@ def _here(folder: Path) -> Cost:
 
 
 def _peak() -> float | None:
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
+    """Return the most memory that this process has had, in millions of bytes, where the system says so (Linux)."""
+    # Not getrusage's: there a process begins with what the one that started it had.
+    status = Path("/proc/self/status")
+    told = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8")) if status.exists() else None
+    return round(int(told[1]) * 1024 / 1e6, 1) if told else None
 
 
 if __name__ == "__main__":
