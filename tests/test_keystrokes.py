@@ -41,6 +41,21 @@ def test_ghost_text_is_accepted_where_all_of_it_is_right(keystrokes, offer, rest
     assert keystrokes.accepted_line(offer, rest) == accepted
 
 
+@pytest.mark.parametrize(
+    ("offer", "rest", "accepted"),
+    [
+        (" = path.join(a)", " = path.split(a)", ""),  # one sign and its blank are typed as quickly
+        ("self.path", "self.name", "self"),
+        (" path or None", " path\n", " path"),
+        ("self", "selfish", ""),
+        ("== 1", "== 2", "=="),
+        (None, "x", ""),
+    ],
+)
+def test_the_first_word_of_ghost_text_is_accepted_where_it_is_right(keystrokes, offer, rest, accepted):
+    assert keystrokes.accepted_word(offer, rest) == accepted
+
+
 def test_of_the_list_the_first_right_item_of_five_is_accepted(keystrokes):
     assert keystrokes.accepted_item(["other", None, "path", "path.join"], "path.join(x)") == ("path", 2)
     assert keystrokes.accepted_item(["a", "b", "c", "d", "e", "path"], "path") == ("", 0)

@@ -11,6 +11,8 @@ A file is typed from its first character to its last, at the end of an empty doc
 - Else the typist looks at the first five items of the list. The first one that adds two characters or more, all of which
   the file has there, up to the end of a word, is accepted: one key. The stricter count has a key more for each item
   that stands before it.
+- Where the ghost text begins right, its first word can be accepted alone, with the blanks before it: one key too. That is
+  done where it is two characters or more, and adds more than the item does.
 - Else the next character is typed. Nothing wrong is ever accepted, and looking costs nothing.
 
 Prose, which is comments and docstrings, is typed too, and reported apart: no server here proposes any.
@@ -19,6 +21,7 @@ Prose, which is comments and docstrings, is typed too, and reported apart: no se
 import argparse
 import asyncio
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -33,6 +36,7 @@ import scoring
 from lsp_client import LspClient, ServerError, ServerGone
 
 LEAST = 2  # characters that are worth a look
+FIRST_WORD = re.compile(r"\s*(?:\w+|[^\w\s]+)")
 UNSEEN = (tokenize.NL, tokenize.DEDENT, tokenize.ENCODING)
 
 
@@ -47,6 +51,8 @@ class Typed:
     pressed: int = 0
     lines: int = 0
     line_characters: int = 0
+    words: int = 0
+    word_characters: int = 0
     items: int = 0
     item_characters: int = 0
     down: int = 0
@@ -100,6 +106,13 @@ def accepted_item(shown, rest):
     return "", 0
 
 
+def accepted_word(offer, rest):
+    """The first word of the first suggestion, or its first signs, where they are right; else nothing."""
+    first = FIRST_WORD.match((offer or "").split("\n", 1)[0])
+    added = first[0] if first else ""
+    return added if len(added.strip()) >= LEAST and rest.startswith(added) and ends_a_word(added, rest) else ""
+
+
 def ends_a_word(added, rest):
     following = rest[len(added) : len(added) + 1]
     return not (following and (following.isalnum() or following == "_") and (added[-1].isalnum() or added[-1] == "_"))
@@ -115,14 +128,12 @@ async def type_file(options, text, prose, client, document, typed):
             document.become(text[:end])
             continue
         timeout, first = (options.first_timeout if first else options.timeout), False
-        added, place, is_line = await looked_at(session, text, end, timeout, typed)
+        added, place, what = await looked_at(session, text, end, timeout, typed)
         if added:
             typed.pressed += 1
             typed.down += place
-            if is_line:
-                typed.lines, typed.line_characters = typed.lines + 1, typed.line_characters + keys(added)
-            else:
-                typed.items, typed.item_characters = typed.items + 1, typed.item_characters + len(added)
+            setattr(typed, f"{what}s", getattr(typed, f"{what}s") + 1)
+            setattr(typed, f"{what}_characters", getattr(typed, f"{what}_characters") + keys(added))
         else:
             added = text[end]
             typed.pressed += 1
@@ -132,27 +143,34 @@ async def type_file(options, text, prose, client, document, typed):
 
 
 async def looked_at(session, text, end, timeout, typed):
-    """What is accepted at the end of what is typed: its text, its place in the list, and whether it is ghost text."""
+    """What is accepted at the end of what is typed: its text, its place in the list, and whether it is a line, a word
+    of one, or an item.
+    """
     rest = text[end:]
     line = text[text.rfind("\n", 0, end) + 1 : end]
     where = {"textDocument": {"uri": session.document.uri}, "position": session.document.place(end)}
+    word = ""
     try:
         if session.inlines:
             answer, _ = await session.client.request(
                 "textDocument/inlineCompletion", {**where, "context": {"triggerKind": 2}}, timeout
             )
-            if added := accepted_line(session.inline_text(answer, line), rest):
-                return added, 0, True
+            offer = session.inline_text(answer, line)
+            if added := accepted_line(offer, rest):
+                return added, 0, "line"
+            word = accepted_word(offer, rest)
         if session.completes:
             answer, _ = await session.client.request(
                 "textDocument/completion", {**where, "context": {"triggerKind": 1}}, timeout
             )
             items = answer["items"] if isinstance(answer, dict) else answer or []
             shown = scoring.shown_list(items, line, lambda units: session.document.characters(line, units))
-            return *accepted_item(shown, rest), False
+            added, place = accepted_item(shown, rest)
+            if len(added) >= len(word):
+                return added, place, "item"
     except (TimeoutError, ServerError):
         typed.failed += 1
-    return "", 0, False
+    return word, 0, "word"
 
 
 async def simulate(options):
@@ -209,6 +227,7 @@ def table(name, found):
         ),
         ("keys saved, with a key for each item further down", f"{saved(found, down=True):.1%}"),
         ("ghost text accepted; its share of all keys", accepted(found, "lines", "line_characters", total)),
+        ("words of it accepted; their share of all keys", accepted(found, "words", "word_characters", total)),
         ("items accepted; their share of all keys", accepted(found, "items", "item_characters", total)),
         ("requests that failed; crashes", f"{sum(t.failed for t in found)}; {sum(bool(t.crashed) for t in found)}"),
     ]
