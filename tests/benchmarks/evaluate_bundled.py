@@ -21,8 +21,12 @@ from pathlib import Path
 from codelm import checkpoint
 from codelm.folder import replace_file
 from codelm_train.build import DEFAULT_CACHE
+from codelm_train.commands.common import table
+from codelm_train.corpus import Corpus, open_corpus
+from codelm_train.evaluate import Evaluation, evaluate_workspace
 from codelm_train.notebooks import SUFFIX
 from codelm_train.packages import fetch, read_list
+from codelm_train.progress import bar
 from codelm_train.recipe import RECIPES
 from codelm_train.split import TEST, TRAIN, VALIDATION
 
@@ -43,13 +47,24 @@ def main() -> int:
         ("code of three of them that was written, or rewritten, in 2026", since_2026(), VALIDATION, 4),
         ("the cells of notebooks of three more", cells(), TRAIN, 4),
     ):
-        print(f"\n{told}:", flush=True)
         every = max(1, args.every // share)  # there is less of it
-        train("evaluate", args.model, held_out, "--split", split, "--workspace", "--every", every)
+        print(f"\n{told}:", flush=True)
+        print(table(learned(args.model, open_corpus(held_out), split, every)), flush=True)
     if args.parts_every:
         print("\nthe five projects, by more and more parts of the model:", flush=True)
         train("evaluate", args.model, corpus, "--split", TEST, "--parts", VALIDATION, "--every", args.parts_every)
     return 0
+
+
+def learned(model: Path, corpus: Corpus, split: str, every: int) -> Evaluation:
+    """Measure a model with the files of a split learned that are of the same project: none of other splits, which here
+    may hold the same file as it was before.
+    """
+    mixed = checkpoint.load(model)
+    return evaluate_workspace(
+        mixed.trained, mixed.vocabulary, mixed.weights or checkpoint.default_weights(), corpus.lexicon.words,
+        corpus.split(split), every=every, reranker=mixed.reranker, progress=bar,
+    )  # fmt: skip
 
 
 def projects() -> Path:
