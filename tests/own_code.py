@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
-_FOLDERS = "~/work/billing ~/work/website"
+_FOLDERS = "~/projects/billing ~/projects/website"
 _MODULES = {"codelm-train": "codelm_train", "codelm-lsp": "codelm.cli"}
 
 # The standard library's words, and what the company says for them.

@@ -28,6 +28,22 @@ TINY: dict[str, Any] = {
     "budget": 80, "steps": 30, "head": 20, "sampled": 20, "validations": 3, "validation_tokens": 200,
     "precision": "fp32", "device": "cpu",
 }  # fmt: skip
+LSTM_OF_A_RECIPE = """\
+[[network]]
+kind = "lstm"
+embedding = 8
+hidden = 12
+projection = 8
+outputs = 200
+pieces = 50
+lanes = 4
+length = 16
+steps = 6
+sampled = 20
+head = 30
+precision = "fp32"
+validation_tokens = 500
+"""
 STREAMS, SEQUENCES = {"kind": "lstm"}, {"kind": "cnn", "layers": 2, "batches": "sequences"}
 
 

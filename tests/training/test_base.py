@@ -5,6 +5,7 @@ from pathlib import Path
 
 import models
 import pytest
+from trainings import LSTM_OF_A_RECIPE
 
 from codelm import checkpoint
 from codelm.errors import UsageError
@@ -12,22 +13,6 @@ from codelm_train.base import open_base
 from codelm_train.cli import main
 from codelm_train.run import run
 
-NETWORK = """\
-[[network]]
-kind = "lstm"
-embedding = 8
-hidden = 12
-projection = 8
-outputs = 200
-pieces = 50
-lanes = 4
-length = 16
-steps = 6
-sampled = 20
-head = 30
-precision = "fp32"
-validation_tokens = 500
-"""
 BASE = f"""\
 name = "base"
 [corpus]
@@ -38,7 +23,7 @@ size = 300
 [ngram]
 order = 3
 size = "100KB"
-{NETWORK}
+{LSTM_OF_A_RECIPE}
 [mixture]
 network = "lstm"
 split = "validation"
@@ -113,7 +98,7 @@ def test_step_by_step(folder, tmp_path, capsys):
     assert main(["vocabulary", corpus, "--size", "350", *begin, "--out", words]) == 0
     assert "350 words" in told(capsys)
     assert main(["ngram", corpus, "--vocabulary", words, "--order", "3", *begin, "--out", str(tmp_path / "ngram")]) == 0
-    (tmp_path / "net.toml").write_text(NETWORK.replace("[[network]]\n", ""), encoding="utf-8")
+    (tmp_path / "net.toml").write_text(LSTM_OF_A_RECIPE.replace("[[network]]\n", ""), encoding="utf-8")
     network = ["lstm", corpus, "--vocabulary", words, "--config", str(tmp_path / "net.toml"), *begin]
     assert main([*network, "--out", str(tmp_path / "lstm")]) == 0
     rows = (tmp_path / "lstm.training" / "metrics.csv").read_text(encoding="utf-8").splitlines()
@@ -151,7 +136,7 @@ def test_a_network_that_does_not_fit_is_refused(folder, tmp_path, capsys, said, 
     base = ["--base", str(folder / "base" / "checkpoint")]
     assert main(["corpus", str(folder / "own"), "--out", corpus]) == 0
     assert main(["vocabulary", corpus, "--size", "350", *(base if said else []), "--out", words]) == 0
-    (tmp_path / "net.toml").write_text(NETWORK.replace("[[network]]\n", ""), encoding="utf-8")
+    (tmp_path / "net.toml").write_text(LSTM_OF_A_RECIPE.replace("[[network]]\n", ""), encoding="utf-8")
     network = ["lstm", corpus, "--vocabulary", words, "--config", str(tmp_path / "net.toml"), *base, *said]
     assert main([*network, "--out", str(tmp_path / "lstm")]) == 2
     assert problem in told(capsys)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import models
 import pytest
+from trainings import LSTM_OF_A_RECIPE
 
 from codelm import checkpoint
 from codelm.errors import UsageError
@@ -19,7 +20,7 @@ from codelm_train.evaluate import evaluate
 from codelm_train.recipe import RECIPES, read_recipe
 from codelm_train.run import run
 
-RECIPE = """\
+RECIPE = f"""\
 name = "small"
 [corpus]
 sources = ["source"]
@@ -28,21 +29,7 @@ validation_share = 0.2
 size = 300
 [ngram]
 order = 2
-[[network]]
-kind = "lstm"
-embedding = 8
-hidden = 12
-projection = 8
-outputs = 200
-pieces = 50
-lanes = 4
-length = 16
-steps = 6
-sampled = 20
-head = 30
-precision = "fp32"
-validation_tokens = 500
-[[network]]
+{LSTM_OF_A_RECIPE}[[network]]
 kind = "cnn"
 name = "wide"
 embedding = 8

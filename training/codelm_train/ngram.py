@@ -13,6 +13,7 @@ from codelm.errors import UsageError
 from codelm.model import Ids
 from codelm.ngram import NGram
 from codelm.vocabulary import EOS, PAD, UNK, Vocabulary
+from codelm_train.base import check_words
 from codelm_train.corpus import Corpus, Split
 from codelm_train.count import BLOCK, count
 from codelm_train.encode import encoded
@@ -34,6 +35,21 @@ WEIGHTS = (2.0, 8.0, 32.0, 128.0, 512.0, 2048.0, 8192.0)
 """How much the counts of one's own code may count beside those of a base, which has many more."""
 DEFAULT_WEIGHT = 32.0
 _WEIGHED = 50_000  # words that a weight is tried on
+
+
+def made(
+    corpus: Corpus, vocabulary: Vocabulary, recipe: NGramRecipe, folder: Path, base: Checkpoint | None = None,
+    progress: Progress = silent,
+) -> tuple[NGram, dict[str, Any]]:  # fmt: skip
+    """Return the model of a corpus, merged with that of ``base`` if there is one, and what a checkpoint says of it.
+
+    Raises what ``train`` does.
+    """
+    training: dict[str, Any] = {"smoothing": recipe.smoothing, **data_facts(corpus)}
+    if base is None:
+        return train(corpus, vocabulary, recipe, folder, progress), {"training": training}
+    model, weight = train_onto(base, corpus, vocabulary, recipe, folder, progress)
+    return model, {"training": {**training, "base": base_facts(base), "weight": weight}}
 
 
 def train(
@@ -64,8 +80,7 @@ def train_onto(
     The weight is the one of ``WEIGHTS`` that predicts the validation split best. The vocabulary must begin with the
     words of the base; the size that the recipe names is that of the corpus's own n-grams. Raises what ``train`` does.
     """
-    if vocabulary.words[: len(base.vocabulary)] != base.vocabulary.words:
-        raise UsageError(f"the vocabulary does not begin with the words of {base.folder}: make one with --base")
+    check_words(base, vocabulary)
     model = train(corpus, vocabulary, recipe, folder, progress)
     split = corpus.split(TRAIN)
     words = corpus.lexicon.words
@@ -146,9 +161,3 @@ def bytes_of(size: str) -> int:
     if match is None or unit is None:
         raise UsageError(f"{size!r} is no size; write it as 10MB or 800KB")
     return int(float(match[1]) * _UNITS[unit])
-
-
-def facts(corpus: Corpus, recipe: NGramRecipe, base: Checkpoint | None = None) -> dict[str, Any]:
-    """Return what a checkpoint says of the data that it was trained on, and of how."""
-    training = {"smoothing": recipe.smoothing, **data_facts(corpus)}
-    return {"training": training | ({} if base is None else {"base": base_facts(base)})}

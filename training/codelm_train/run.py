@@ -15,7 +15,7 @@ from codelm.checkpoint import Checkpoint
 from codelm.errors import UsageError
 from codelm.folder import MANIFEST, replace_file
 from codelm.rerank import Reranker
-from codelm.vocabulary import Vocabulary, most_frequent
+from codelm.vocabulary import Vocabulary
 from codelm.weights import Weights
 from codelm_train import build, ngram
 from codelm_train.base import open_base
@@ -24,7 +24,7 @@ from codelm_train.corpus import open_corpus
 from codelm_train.cost import cost_of
 from codelm_train.encode import word_counts
 from codelm_train.evaluate import Evaluation, evaluate, evaluate_workspace
-from codelm_train.extend import extended
+from codelm_train.extend import vocabulary_of
 from codelm_train.mix import fit_weights
 from codelm_train.networks.settings import NetworkSettings
 from codelm_train.progress import Meters, Progress, no_meter, silent
@@ -120,10 +120,7 @@ def _vocabulary(recipe: Recipe, base: Checkpoint | None, out: Path, steps: Steps
     def make() -> None:
         corpus = open_corpus(out / "corpus")
         counts = word_counts(corpus, corpus.split(TRAIN))
-        if base is None:
-            vocabulary = most_frequent(counts, part.size, part.min_count)
-        else:
-            vocabulary = extended(base.vocabulary, counts, part.size, part.min_count)
+        vocabulary = vocabulary_of(counts, part.size, part.min_count, base)
         replace_file(out / "vocabulary.txt", vocabulary.text())
 
     steps.run("vocabulary", out / "vocabulary.txt", made_from(part, steps.stamp("corpus"), *_key(base)), make)
@@ -133,13 +130,8 @@ def _ngram(recipe: Recipe, base: Checkpoint | None, out: Path, steps: Steps, pro
     def make() -> None:
         corpus = open_corpus(out / "corpus")
         vocabulary = Vocabulary.read(out / "vocabulary.txt")
-        facts = ngram.facts(corpus, recipe.ngram, base)
         with work_folder(out / "ngram") as work:
-            if base is None:
-                model = ngram.train(corpus, vocabulary, recipe.ngram, work, progress)
-            else:
-                found = ngram.train_onto(base, corpus, vocabulary, recipe.ngram, work, progress)
-                model, facts["training"]["weight"] = found
+            model, facts = ngram.made(corpus, vocabulary, recipe.ngram, work, base, progress)
             checkpoint.save(out / "ngram", model, vocabulary, name=recipe.name, stream=corpus.stream, facts=facts)
 
     steps.run("ngram", out / "ngram", made_from(recipe.ngram, steps.stamp("vocabulary")), make)

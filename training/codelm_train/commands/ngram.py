@@ -47,12 +47,8 @@ def _run(args: argparse.Namespace) -> None:
         vocabulary = most_frequent(word_counts(corpus, corpus.split(TRAIN)), 0)
     recipe = NGramRecipe(args.order, args.smoothing, tuple(args.prune), args.size or "")
     base = open_base(args.base)
-    facts = ngram.facts(corpus, recipe, base)
     with work_folder(args.out) as work:
-        if base is None:
-            model = ngram.train(corpus, vocabulary, recipe, work, bar)
-        else:
-            model, facts["training"]["weight"] = ngram.train_onto(base, corpus, vocabulary, recipe, work, bar)
+        model, facts = ngram.made(corpus, vocabulary, recipe, work, base, bar)
         checkpoint.save(args.out, model, vocabulary, name=args.out.name, stream=corpus.stream, facts=facts)
     counts = ", ".join(f"{len(level.words):,}" for level in model.levels)
     print(f"n-grams of 1 to {model.order} words: {counts}; {checkpoint.bytes_in(args.out) / 1e6:.1f} MB")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from codelm.errors import UsageError
 from codelm.folder import replace_file
-from codelm.vocabulary import DEFAULT_SIZE, SPECIAL_WORDS, most_frequent
+from codelm.vocabulary import DEFAULT_SIZE, SPECIAL_WORDS
 from codelm_train.base import open_base
 from codelm_train.commands.common import Commands, add_base, add_corpus_or_text, opened
 from codelm_train.encode import word_counts
-from codelm_train.extend import extended
+from codelm_train.extend import vocabulary_of
 from codelm_train.split import TRAIN
 
 
@@ -35,11 +35,7 @@ def _run(args: argparse.Namespace) -> None:
         raise UsageError(f"--size {args.size} leaves no room for a word; 0 takes all")
     corpus = opened(args, TRAIN)
     counts = word_counts(corpus, corpus.split(TRAIN))
-    base = open_base(args.base)
-    if base is None:
-        vocabulary = most_frequent(counts, args.size, args.min_count)
-    else:
-        vocabulary = extended(base.vocabulary, counts, args.size, args.min_count)
+    vocabulary = vocabulary_of(counts, args.size, args.min_count, open_base(args.base))
     replace_file(args.out, vocabulary.text())
     known = sum(count for word, count in counts.items() if word in vocabulary)
     print(f"{len(vocabulary):,} words; they make up {known / sum(counts.values()):.2%} of the training split")

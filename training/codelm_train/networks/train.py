@@ -20,6 +20,7 @@ from codelm.manifest import FORMAT
 from codelm.neural.files import TAIL_SHARES
 from codelm.neural.modules import Network
 from codelm.vocabulary import Vocabulary
+from codelm_train.base import check_words
 from codelm_train.corpus import Corpus, Ids, Split
 from codelm_train.facts import base_facts, data_facts
 from codelm_train.networks import export
@@ -76,8 +77,7 @@ def _fits(base: Checkpoint, vocabulary: Vocabulary, settings: NetworkSettings) -
     """Raise UsageError unless a network of such settings can go on from the one of ``base``."""
     if base.shape is None:
         raise UsageError(f"{base.folder} has no network to go on from")
-    if vocabulary.words[: len(base.vocabulary)] != base.vocabulary.words:
-        raise UsageError(f"the vocabulary does not begin with the words of {base.folder}: make one with --base")
+    check_words(base, vocabulary)
     wanted, had = settings.shape(len(vocabulary)).as_json(), base.shape.as_json() | {"words": len(vocabulary)}
     if changed := [name for name in wanted if wanted[name] != had[name]]:
         told = ", ".join(f"{name} = {had[name]!r}" for name in changed)
