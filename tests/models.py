@@ -13,10 +13,12 @@ import numpy as np
 
 from codelm.checkpoint import Checkpoint
 from codelm.gate import CONTEXT, CONTEXT_SIGNALS, Gate
+from codelm.lexer import lex
 from codelm.mixture import Trained
 from codelm.model import Ids
 from codelm.neural.reduction import Reduction
 from codelm.ngram import NGram
+from codelm.prose import prose_of
 from codelm.vocabulary import Vocabulary, most_frequent
 from codelm.weights import SIGNALS, Floats, Weights, normalised, valid
 from codelm.words import words
@@ -91,6 +93,20 @@ def checkpoint(size: int = 0) -> Checkpoint:
     """A checkpoint in memory."""
     known = vocabulary(size)
     return Checkpoint(Path("nowhere"), "test", "code", known, Trained(len(known), ngram(size=size)), {})
+
+
+@cache
+def prose() -> Checkpoint:
+    """A checkpoint of the modules' prose, in memory."""
+    folder = Path(sysconfig.get_path("stdlib"))
+    texts = [tuple(prose_of(lex((folder / module).read_text(encoding="utf-8")))) for module in MODULES]
+    known = most_frequent(Counter(word for text in texts for word in text))
+    ids, starts = np.concatenate([known.ids(text) for text in texts]), np.cumsum([0, *map(len, texts)])
+    with tempfile.TemporaryDirectory() as at:
+        counted = count(ids, starts, size=len(known), order=4, folder=Path(at))
+        trie = estimate(counted, len(known), Path(at), KNESER_NEY)
+        model = to_model(replace(trie, levels=tuple(map(loaded, trie.levels))))
+    return Checkpoint(Path("nowhere"), "test", "prose", known, Trained(len(known), model), {})
 
 
 def random_weights(seed: int) -> Weights:

@@ -281,6 +281,49 @@ def test_weights_for_torch_are_left_out_unless_they_are_wanted(parts, mixed, tmp
     assert isinstance(load(tmp_path / "m", "cpu:0").trained.network, TorchNetwork)
 
 
+@pytest.fixture
+def of_prose(tmp_path) -> Path:
+    made = models.prose()
+    save(
+        tmp_path / "prose", made.ngram, made.vocabulary, name="prose", stream="prose", facts={"training": {"tokens": 5}}
+    )
+    return tmp_path / "prose"
+
+
+def test_a_model_of_prose_comes_with_one_of_code(parts, of_prose, tmp_path):
+    save_mixed(tmp_path / "m", parts, unfitted(), prose=of_prose)
+    loaded = load(tmp_path / "m")
+    assert loaded.prose is not None
+    assert (loaded.prose.stream, loaded.prose.vocabulary) == ("prose", loaded.prose.vocabulary)
+    assert loaded.prose.facts == {"training": {"tokens": 5}}
+    assert (
+        checkpoint.bytes_in(tmp_path / "m")
+        > checkpoint.bytes_in(of_prose)
+        + sum(file.stat().st_size for file in (tmp_path / "m").iterdir() if file.is_file())
+        - 10_000
+    )
+
+
+def test_without_one_it_has_none(mixed):
+    assert load(mixed).prose is None
+
+
+def test_what_is_no_model_of_prose_is_refused_in_its_place(parts, mixed, of_prose):
+    shutil.copytree(parts[0].folder, mixed / "prose")
+    with pytest.raises(CheckpointError, match=r"prose is no n-gram model of prose"):
+        load(mixed)
+    shutil.rmtree(mixed / "prose")
+    shutil.copytree(of_prose, mixed / "prose")
+    (mixed / "prose" / "ngram.1.words.npy").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"prose/ngram\.1\.words\.npy"):
+        load(mixed)
+
+
+def test_a_model_of_prose_has_none_of_its_own(of_prose):
+    shutil.copytree(of_prose, of_prose / "prose")
+    assert load(of_prose).prose is None
+
+
 @pytest.mark.parametrize("name", ["ngram", "network"])
 def test_a_model_alone_is_saved_with_weights(parts, tmp_path, name):
     part = parts[name == "network"]
@@ -394,7 +437,7 @@ def test_a_file_that_a_mixture_lacks_is_named(mixed, file):
 
 def test_the_bundled_checkpoint_is_small_and_says_what_it_is():
     bundled = load(checkpoint.BUNDLED)
-    assert sum(file.stat().st_size for file in checkpoint.BUNDLED.iterdir()) <= 30_000_000
+    assert checkpoint.bytes_in(checkpoint.BUNDLED) <= 30_000_000
     assert bundled.stream == "code"
     assert len(bundled.vocabulary) == 40_000
     card = (checkpoint.BUNDLED / "MODEL_CARD.md").read_text(encoding="utf-8")

@@ -42,7 +42,14 @@ def test_every_setting_can_be_set():
         "workspace": {"enabled": False},
         "statistics": {"enabled": True},
         "device": "cuda",
-        "completion": {"enabled": False, "maxItems": 7, "deadline": 300, "multiToken": False, "ranking": "last"},
+        "completion": {
+            "enabled": False,
+            "maxItems": 7,
+            "deadline": 300,
+            "multiToken": False,
+            "prose": False,
+            "ranking": "last",
+        },
         "inline": {
             "enabled": False,
             "maxItems": 1,
@@ -51,11 +58,14 @@ def test_every_setting_can_be_set():
             "confidence": 60,
             "midLine": False,
             "newLine": False,
+            "prose": False,
         },
     }
-    completion = CompletionSettings(enabled=False, max_items=7, deadline=300, multi_token=False, ranking="last")
+    completion = CompletionSettings(
+        enabled=False, max_items=7, deadline=300, multi_token=False, prose=False, ranking="last"
+    )
     inline = InlineSettings(
-        enabled=False, max_items=1, deadline=80, delay=200, confidence=60, mid_line=False, new_line=False
+        enabled=False, max_items=1, deadline=80, delay=200, confidence=60, mid_line=False, new_line=False, prose=False
     )
     expected = Settings(
         enabled=False,

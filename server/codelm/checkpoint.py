@@ -7,6 +7,7 @@
     MODEL_CARD.md            the same for people
     ngram.1.words.npy …      an n-gram model: see codelm.ngram_files
     core.onnx …              a neural network: see codelm.neural.files
+    prose/                   a model of comments, docstrings and strings, a checkpoint of its own
 
 Processes that open the same checkpoint share its arrays. Nothing in it is ever unpickled. Whatever is wrong (a missing
 file, a cut array, an index that leads outside) is a ``CheckpointError`` that names the file.
@@ -41,12 +42,15 @@ CPU = "cpu"
 _ARRAYS, _GRAPHS, _WEIGHTS = ".npy", ".onnx", ".safetensors"  # files of models, by their endings
 _PARTS = ("ngram", "network")  # what a manifest says of its models
 
-Stream = Literal["code", "code_tokens"]
+CODE, CODE_TOKENS, PROSE = "code", "code_tokens", "prose"
+Stream = Literal["code", "code_tokens", "prose"]
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A loaded model. ``stream`` says what it was trained on: lexed code, or CodeSearchNet's tokens, without lines."""
+    """A loaded model. ``stream`` says what it was trained on: lexed code, CodeSearchNet's tokens, without lines, or
+    prose.
+    """
 
     folder: Path
     name: str
@@ -61,6 +65,8 @@ class Checkpoint:
     """What its network is made of; None where it has none."""
     reranker: Reranker | None = None
     """What ranks the best candidates of its mixture once more."""
+    prose: "Checkpoint | None" = None
+    """The model of prose that comes with a model of code."""
 
     @property
     def kind(self) -> str:
@@ -141,11 +147,13 @@ def joined(models: Sequence[Checkpoint]) -> Checkpoint:
 def save_mixed(
     folder: Path, models: Sequence[Checkpoint], weights: Weights, reranker: Reranker | None = None, *,
     name: str = "", facts: Mapping[str, Any] | None = None, card: str = "", torch: bool = False,
+    prose: Path | None = None,
 ) -> None:  # fmt: skip
     """Write checkpoints, ``joined`` as one, with the weights with which they are mixed. Raises StorageError.
 
     It is called ``name``, by default as its folder is. ``facts`` take the place of theirs. ``torch``: whether to copy
-    a network's weights for torch too; they are the larger part of it.
+    a network's weights for torch too; they are the larger part of it. ``prose``: the folder of a model of prose that is
+    to come with it.
     """
     whole = joined(models)
     parts = {key: value for model in models for key, value in read_manifest(model.folder).items() if key in _PARTS}
@@ -154,6 +162,8 @@ def save_mixed(
             for file in model.folder.iterdir():
                 if file.is_file() and file.suffix in (_ARRAYS, _GRAPHS, *([_WEIGHTS] if torch else [])):
                     shutil.copyfile(file, new / file.name)
+        if prose is not None:
+            shutil.copytree(prose, new / PROSE)
         save_words(new, whole.vocabulary, card)
         write_manifest(new, whole.kind, {
             "name": name or folder.name,
@@ -185,7 +195,7 @@ def find(name: str) -> Path:
 
 def bytes_in(folder: Path) -> int:
     """Return the sum of the sizes of a checkpoint's files."""
-    return sum(file.stat().st_size for file in folder.iterdir())
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def load(folder: Path, device: str = CPU, *, network: bool = True) -> Checkpoint:
@@ -198,7 +208,7 @@ def load(folder: Path, device: str = CPU, *, network: bool = True) -> Checkpoint
     manifest = read_manifest(folder)
     vocabulary = _vocabulary(folder, field(folder, manifest, "vocabulary", dict))
     stream = field(folder, manifest, "stream", str)
-    if stream not in ("code", "code_tokens"):
+    if stream not in (CODE, CODE_TOKENS, PROSE):
         raise CheckpointError(f"{folder / MANIFEST}: unknown stream {stream!r}")
     name, weights = field(folder, manifest, "name", str), _weights(folder, manifest)
     kind = manifest["kind"]
@@ -212,7 +222,8 @@ def load(folder: Path, device: str = CPU, *, network: bool = True) -> Checkpoint
         raise CheckpointError(f"{folder / MANIFEST}: 'mixture': 'states' are not those of the network")
     trained = Trained(len(vocabulary), ngram)
     reranker = _reranker(folder, manifest)
-    found = Checkpoint(folder, name, stream, vocabulary, trained, facts, weights, shape, reranker)
+    prose = _prose(folder / PROSE) if stream != PROSE and (folder / PROSE).exists() else None
+    found = Checkpoint(folder, name, stream, vocabulary, trained, facts, weights, shape, reranker, prose)
     return with_network(found, device) if shape is not None and (network or ngram is None) else found
 
 
@@ -271,6 +282,13 @@ def _shape(folder: Path, manifest: Mapping[str, Any], words: int) -> Shape:
             f"{folder / MANIFEST}: 'network' is not of the kind, or for the vocabulary, that it names"
         )
     return shape
+
+
+def _prose(folder: Path) -> Checkpoint:
+    found = load(folder)
+    if found.stream != PROSE or found.kind != NGRAM:
+        raise CheckpointError(f"{folder} is no n-gram model of prose")
+    return found
 
 
 def _weights(folder: Path, manifest: Mapping[str, Any]) -> Weights | None:

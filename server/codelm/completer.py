@@ -19,9 +19,10 @@ from codelm.errors import Cancelled
 from codelm.importable import Importable
 from codelm.knowledge import AUTO, Knowledge
 from codelm.learned import LearnedWorkspace
-from codelm.lexer import Kind, Token
+from codelm.lexer import Kind, Lexed, Token
 from codelm.names import Names, log_sum, sources_of
 from codelm.phrases import Phrases
+from codelm.prose_completer import ProseCompleter, ProseRequest
 from codelm.request import Request
 from codelm.scope import place_of
 from codelm.session import SessionVocabulary
@@ -54,6 +55,7 @@ class Completer:
         self.knowledge = Knowledge(checkpoint)
         vocabulary = checkpoint.vocabulary
         self._names, self._strings, self._phrases = Names(vocabulary), Strings(vocabulary), Phrases(vocabulary)
+        self._prose = ProseCompleter(checkpoint.prose) if checkpoint.prose is not None else None
         self._shown: dict[str, Shown] = {}
         self._finder: Finder | None = None
         self._last: tuple[_Asked, Request | None, Candidates | None] | None = None  # of the last list
@@ -74,6 +76,8 @@ class Completer:
         self._shown.clear()
         self._last = None
         self.knowledge.forget()
+        if self._prose is not None:
+            self._prose.forget()
 
     def opened(self, snapshot: Snapshot, offset: int | None = None) -> None:
         """Have a document that was opened, or that much was put into, read between completions, up to ``offset``."""
@@ -84,6 +88,8 @@ class Completer:
         self._shown.pop(uri, None)
         self._last = None
         self.knowledge.close(uri)
+        if self._prose is not None:
+            self._prose.close(uri)
 
     def learned(self, index: WorkspaceIndex, states: WorkspaceStates | None = None) -> LearnedWorkspace:
         """Return a workspace as ``workspace`` takes it: a third of a second for a million words. Any thread may ask."""
@@ -130,16 +136,20 @@ class Completer:
         *,
         limit: int,
         multi_token: bool = True,
+        prose: bool = True,
         deadline: float = math.inf,
         cancelled: Callable[[], bool] = never,
     ) -> Completions:
         """Return at most ``limit`` completions at ``offset`` characters into the snapshot.
 
-        ``deadline`` (``time.monotonic()`` seconds) ends the search for items of several tokens. Raises Cancelled
-        soon after ``cancelled()`` turns true.
+        ``prose``: whether there are any in comments, docstrings and strings of several words. ``deadline``
+        (``time.monotonic()`` seconds) ends the search for items of several tokens. Raises Cancelled soon after
+        ``cancelled()`` turns true.
         """
         request, named = self._request(snapshot, offset, deadline, cancelled)
         self._last = self._asked(snapshot, offset), request, named
+        if request is None and prose and (in_prose := self._in_prose(snapshot, offset)) is not None:
+            return self._prose_completer.complete(in_prose, limit)
         if request is None or request.cursor.kind is Kind.NUMBER:
             return Completions((), offset, complete=True)
         if cancelled():
@@ -166,15 +176,17 @@ class Completer:
         selected: Selected | None = None,
         least: float,
         asked: bool = False,
+        prose: bool = True,
         deadline: float = math.inf,
         cancelled: Callable[[], bool] = never,
     ) -> Suggestions:
         """Return at most ``limit`` suggestions of how the line goes on, each at least so probable.
 
         That is ``suggest.LEAST`` at the least. ``asked``: whether somebody has asked for them, so that a little is
-        better than nothing. With an item ``selected`` in the list of completions, how the line goes
-        on behind that. While a suggestion is typed it stays, and costs nothing. ``deadline`` (``time.monotonic()``
-        seconds) ends the search. Raises Cancelled soon after ``cancelled()`` turns true.
+        better than nothing. ``prose``: whether there are any in prose, too. With an item ``selected`` in the list of
+        completions, how the line goes on behind that. While a suggestion is typed it stays, and costs nothing.
+        ``deadline`` (``time.monotonic()`` seconds) ends the search. Raises Cancelled soon after ``cancelled()`` turns
+        true.
         """
         least = max(least, suggest.LEAST)
         shown = self._shown.get(snapshot.uri)
@@ -182,12 +194,14 @@ class Completer:
         if kept := [suggestion for suggestion in still if suggestion.probability >= least]:
             return Suggestions(tuple(kept[:limit]))
         if selected is None:
-            found = self._found(snapshot, offset, limit, least, deadline, cancelled, asked=asked)
+            found = self._found(snapshot, offset, limit, least, deadline, cancelled, asked=asked, prose=prose)
         elif not selected.text.startswith(snapshot.text[selected.start : offset]):
             found = []
         else:
             accepted, behind = suggest.with_selected(snapshot, offset, selected)
-            found = self._found(accepted, behind, limit, least, deadline, cancelled, asked=asked, accepted=True)
+            found = self._found(
+                accepted, behind, limit, least, deadline, cancelled, asked=asked, prose=prose, accepted=True
+            )
             found = [suggest.extending(selected, chosen, accepted.text, behind - offset) for chosen in found]
         self._shown[snapshot.uri] = Shown(snapshot.text, offset, selected, found)
         return Suggestions(tuple(chosen.suggestion for chosen in found))
@@ -202,6 +216,7 @@ class Completer:
         cancelled: Callable[[], bool],
         *,
         asked: bool,
+        prose: bool,
         accepted: bool = False,
     ) -> list[Chosen]:
         """Return what is suggested; with ``accepted`` the name before the cursor is not being typed any more."""
@@ -210,10 +225,14 @@ class Completer:
             _, request, named = last
         else:
             request, named = self._request(snapshot, offset, deadline, cancelled)
-        if request is None or self.knowledge.checkpoint.stream != "code":
-            return []
         if cancelled():
             raise Cancelled
+        if request is None and prose and (in_prose := self._in_prose(snapshot, offset)) is not None:
+            return self._prose_completer.suggest(
+                in_prose, least=least, limit=limit, deadline=deadline, cancelled=cancelled
+            )
+        if request is None or self.knowledge.checkpoint.stream != "code":
+            return []
         cursor = request.cursor
         tokens = self._tokens_before(snapshot, offset, cursor.start)
         replaced = int(cursor.kind is Kind.STRING and cursor.behind in ("'", '"') and cursor.behind in cursor.typed)
@@ -223,7 +242,9 @@ class Completer:
         begin = self._beginnings(request, named, around, accepted)
         known = {candidate.name for candidate in named.items} if named is not None else set()
         known_there = [text in known for text in begin.texts]
-        begin = replace(begin, sources=tuple(sources_of(request, begin.ids, begin.log_probs, known_there)))
+        begin = replace(
+            begin, sources=tuple(sources_of(request.mixture, request.state, begin.ids, begin.log_probs, known_there))
+        )
         lines = suggest.search(
             request.mixture, request.state, begin, around,
             self._session.word, cursor.quote,
@@ -253,6 +274,28 @@ class Completer:
         unseen = 0.0 if named is not None else math.exp(mixture.score(state, np.array([[UNK]]))[0, 0])
         return suggest.typed(ids, scores, texts, cursor.typed, unseen, UNK if named is None else None)
 
+    # --- prose ---------------------------------------------------------------------------------------------
+
+    def _in_prose(self, snapshot: Snapshot, offset: int) -> ProseRequest | None:
+        """Return what is asked where the cursor is in prose, if the model knows any."""
+        if self._prose is None:
+            return None
+        lexed, at = self._lexed_to(snapshot, offset)
+        return self._prose.request(snapshot, offset, lexed, at)
+
+    @property
+    def _prose_completer(self) -> ProseCompleter:
+        assert self._prose is not None
+        return self._prose
+
+    def _lexed_to(self, snapshot: Snapshot, offset: int) -> tuple[Lexed, int]:
+        """Return the tokens of a snapshot up to an offset and a letter, and the number of the one with that letter."""
+        lexed = self.knowledge.file(snapshot.uri).lex(snapshot.text[:offset] + "x")
+        at = len(lexed.tokens) - 1
+        while not lexed.tokens[at].text:
+            at -= 1
+        return lexed, at
+
     def _tokens_before(self, snapshot: Snapshot, offset: int, start: int) -> Sequence[Token]:
         lexed = self.knowledge.file(snapshot.uri).lex(snapshot.text[:offset] + "x")
         end = bisect_right(lexed.tokens, start, key=lambda token: token.end)
@@ -268,16 +311,12 @@ class Completer:
         A letter is put where the cursor is and the text up to there is lexed: the token that the letter ends up
         in is the one that is being typed, and the blocks that its line opens or closes are those of the cursor.
         """
-        file = self.knowledge.file(snapshot.uri)
-        lexed = file.lex(snapshot.text[:offset] + "x")
-        at = len(lexed.tokens) - 1
-        while not lexed.tokens[at].text:
-            at -= 1
+        lexed, at = self._lexed_to(snapshot, offset)
         before = lexed.tokens[max(0, at - _CONTEXT_TOKENS) : at]
         cursor = cursor_at(lexed.tokens[at], before, snapshot.text[offset : offset + 1])
         if cursor is None:
             return None, None
-        places = file.learn(lexed, at, snapshot.text, offset)
+        places = self.knowledge.file(snapshot.uri).learn(lexed, at, snapshot.text, offset)
         named = self._named(snapshot, offset, cursor) if cursor.kind is not Kind.STRING else None
         if named is not None:
             self._session.learn(candidate.name for candidate in named.items)

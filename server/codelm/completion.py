@@ -17,6 +17,7 @@ class CompletionKind(Enum):
     MODULE = "module"
     VALUE = "value"  # a string
     LINE = "line"  # several tokens
+    TEXT = "text"  # a word of a comment or string
 
 
 class Source(Enum):

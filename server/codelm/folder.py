@@ -36,7 +36,7 @@ def replaced_folder(target: Path, ours: str) -> Iterator[Path]:
         new.mkdir()
         lock = _lock(new)
         yield new
-        for file in new.iterdir():
+        for file in new.rglob("*"):
             _flush(file)
         refuse_foreign(target, ours)  # hours may have passed
         _swap(new, target)

@@ -15,7 +15,7 @@ from codelm import grammar, rerank
 from codelm.candidates import Candidates
 from codelm.completion import Completion, CompletionKind, Source
 from codelm.grammar import Expected
-from codelm.mixture import Trained
+from codelm.mixture import Mixture, MixtureState, Trained
 from codelm.model import Ids, Scores, among
 from codelm.request import Request
 from codelm.vocabulary import EOS, UNK, Vocabulary
@@ -60,7 +60,7 @@ class Names:
         words = [request.session.word(word) for word in best.tolist()]
         kinds, sources = (
             self._kinds(request, best, words),
-            sources_of(request, best, scores, [w in known for w in words]),
+            sources_of(request.mixture, request.state, best, scores, [w in known for w in words]),
         )
         return [
             Completion(word, known.get(word, kind), math.exp(score), source)
@@ -175,14 +175,14 @@ def _best(ids: Ids, scores: Scores, limit: int) -> tuple[Ids, Scores]:
     return ids[order], scores[order]
 
 
-def sources_of(request: Request, ids: Ids, scores: Scores, named: Sequence[bool]) -> list[Source]:
+def sources_of(mixture: Mixture, state: MixtureState, ids: Ids, scores: Scores, named: Sequence[bool]) -> list[Source]:
     """Return what proposed each word most, given the log probabilities that they have in the end, and which of them are
     known to be there.
     """
     if not len(ids):
         return []
-    added = request.mixture.contributions(request.state, ids[None, :])[:, 0]  # (parts, N)
-    most = [_SOURCES[request.mixture.parts[part]] for part in added.argmax(axis=0).tolist()]
+    added = mixture.contributions(state, ids[None, :])[:, 0]  # (parts, N)
+    most = [_SOURCES[mixture.parts[part]] for part in added.argmax(axis=0).tolist()]
     # Of those, what no model thought of has its probability from being known.
     named_most = np.array(named, bool) & (added.sum(axis=0) < 0.5 * np.exp(scores))
     return [Source.NAMES if is_named else source for source, is_named in zip(most, named_most.tolist(), strict=True)]

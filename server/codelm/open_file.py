@@ -5,10 +5,11 @@ depends on the text and the cursor alone, never on the edits that led there.
 """
 
 from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 
 from codelm.file_words import FileWords, Places
-from codelm.lexer import Lexed, common_prefix, lex, lex_from_scratch, relex
+from codelm.lexer import Lexed, Token, common_prefix, lex, lex_from_scratch, relex
 from codelm.model import Ids
 from codelm.secrecy import without_secrets
 from codelm.session import SessionVocabulary
@@ -18,11 +19,20 @@ BELOW = 10_000
 """Characters below the cursor's line that are learned, whole lines: they are lexed when the cursor leaves its line."""
 
 
+def words_of_code(tokens: Iterable[Token]) -> Sequence[str]:
+    """Return the words of code as they may be learned."""
+    return without_secrets(words_of(tokens))
+
+
 class OpenFile:
     """One open document. Not thread-safe."""
 
-    def __init__(self, session: SessionVocabulary) -> None:
+    def __init__(
+        self, session: SessionVocabulary, words: Callable[[Iterable[Token]], Iterable[str]] = words_of_code
+    ) -> None:
+        """Take the session's vocabulary, and what makes words of the tokens of whole lines."""
         self._session = session
+        self._words_of = words
         self._lexed: Lexed | None = None
         self._words = FileWords()
         self._learned_text = ""
@@ -43,14 +53,18 @@ class OpenFile:
         """Return the ids of the words above the cursor, as they were last learned: (T,)."""
         return self._words.above()
 
-    def learn(self, lexed: Lexed, at: int, text: str, offset: int) -> Places:
+    def learn(self, lexed: Lexed, at: int, text: str, offset: int, then: Iterable[str] = ()) -> Places:
         """Learn the words of the tokens before number ``at``, and of the lines of ``text`` behind that of ``offset``.
 
-        Return the words as places.
+        Return the words as places, those that come ``then`` behind the ones above; these are not kept.
         """
         self._learn_above(lexed, at)
         self._learn_below(_lines_behind(text, offset))
-        return self._words.snapshot()
+        ids = self._session.learn(then)
+        self._words.learn(ids)
+        places = self._words.snapshot()
+        self._words.unlearn(len(ids))
+        return places
 
     def _learn_above(self, lexed: Lexed, at: int) -> None:
         # As in relex: a line counts as unchanged only when the character behind its beginning is.
@@ -73,14 +87,14 @@ class OpenFile:
             if not self._offsets or mark.offset > self._offsets[-1]:
                 self._offsets.append(mark.offset)
                 self._counts.append(learned + len(words))
-            words += without_secrets(words_of(lexed.tokens[mark.place : end]))
+            words += self._words_of(lexed.tokens[mark.place : end])
         self._words.learn(self._session.learn(words))
         self._learned_text = lexed.text
 
     def _learn_below(self, text: str) -> None:
         if text != self._below:
             self._below = text
-            self._words.learn_below(self._session.learn(without_secrets(words_of(lex(text)))))
+            self._words.learn_below(self._session.learn(self._words_of(lex(text))))
 
 
 def _lines_behind(text: str, offset: int) -> str:

@@ -58,6 +58,9 @@ class CompletionSettings:
     the line may go on.
     """
 
+    prose: bool = True
+    """Whether it opens in comments, docstrings and strings of several words too, with words that go on as typed."""
+
     ranking: Annotated[str, OneOf(("beside", "first", "last"))] = "beside"
     """How codelm's items stand among those of other language servers: "beside", the few that it is sure of before them
     and the rest behind; all of them "first"; or all of them "last".
@@ -88,6 +91,9 @@ class InlineSettings:
 
     new_line: bool = True
     """Whether a whole statement is suggested unasked on an empty line."""
+
+    prose: bool = True
+    """Whether words are suggested in comments, docstrings and strings of several words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,9 @@ class FakeCompleter:
             raise CheckpointError("core.onnx is broken")
         return "there is no cuda here, so the network runs on the CPU" if device == "cuda" else ""
 
-    def complete(self, snapshot: Snapshot, offset: int, *, limit, multi_token, deadline, cancelled) -> Completions:
+    def complete(
+        self, snapshot: Snapshot, offset: int, *, limit, multi_token, prose, deadline, cancelled
+    ) -> Completions:
         word = word_before(snapshot, offset)
         tell("started", snapshot.version)
         match word:
@@ -111,7 +113,7 @@ class FakeCompleter:
                 os.write(1, b"stray\n")
                 subprocess.run(["echo", "stray"], check=True)
                 tell("read", sys.stdin.readline())
-        given = self.given(snapshot, offset, limit, deadline, multi_token=multi_token)
+        given = self.given(snapshot, offset, limit, deadline, multi_token=multi_token, prose=prose)
         learned = [known for known in self.workspace or () if word and known.startswith(word) and known != word]
         items = (word.upper() + "_DONE", *learned, json.dumps(given))
         return Completions(
@@ -121,7 +123,7 @@ class FakeCompleter:
         )
 
     def suggest(
-        self, snapshot: Snapshot, offset: int, *, limit, selected, least, asked, deadline, cancelled
+        self, snapshot: Snapshot, offset: int, *, limit, selected, least, asked, prose, deadline, cancelled
     ) -> Suggestions:
         word = word_before(snapshot, offset)
         tell("suggesting", snapshot.version)
@@ -134,7 +136,14 @@ class FakeCompleter:
             raise KeyError(snapshot.text)
         start = selected.start if selected else offset - len(word)
         given = self.given(
-            snapshot, offset, limit, deadline, selected=selected and selected.text, least=least, asked=asked
+            snapshot,
+            offset,
+            limit,
+            deadline,
+            selected=selected and selected.text,
+            least=least,
+            asked=asked,
+            prose=prose,
         )
         behind = snapshot.text[offset : offset + 1].strip()
         texts = [f"{selected.text if selected else word}_LINE{behind}", json.dumps(given)]

@@ -291,6 +291,15 @@ async def test_items_of_several_tokens_are_for_editors_without_ghost_text(start,
     assert editor.given(await editor.complete(0, 2))["multi_token"] is expected
 
 
+async def test_prose_is_completed_as_the_settings_of_list_and_ghost_text_say(start):
+    editor = await start()
+    wanted = {"completion": {"prose": False}, "inline": {"prose": True}}
+    await editor.initialize(capabilities={"textDocument": {"inlineCompletion": {}}}, initializationOptions=wanted)
+    editor.send(editor.opening("wo"))
+    assert editor.given(await editor.complete(0, 2))["prose"] is False
+    assert editor.given(await editor.suggest(0, 2))["prose"] is True
+
+
 async def test_changed_settings_are_asked_for_where_the_client_answers_that(start):
     editor = await start()
     await editor.initialize(

@@ -55,6 +55,21 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+def test_with_prose_a_file_becomes_the_words_of_its_comments_docstrings_and_strings(tmp_path: Path) -> None:
+    source = write(tmp_path / "shop", a=function(1), b='# a comment\nx = {"key": "no such key"}\n')
+    corpus = build([source], tmp_path / "corpus", Options(validation_share=0, prose=True))
+    assert corpus.stream == "prose"
+    assert texts(corpus, "train") == {
+        "shop/a.py": ["def", "work_1", " work_1", "value_1", " value_1"],
+        "shop/b.py": ["#", "a", " comment", '"', "no", " such", " key"],
+    }
+
+
+def test_prose_is_not_in_code_tokens() -> None:
+    with pytest.raises(CorpusError, match="code_tokens have no prose"):
+        Options(code_tokens=True, prose=True)
+
+
 def test_a_folder_becomes_the_lexers_words_file_by_file(tmp_path: Path) -> None:
     source = write(tmp_path / "shop", a=function(1), b="# comment\nx = {'key': 1}\n")
     corpus = build([source], tmp_path / "corpus", Options(validation_share=0))
@@ -94,7 +109,7 @@ def test_the_manifest_says_what_was_dropped_and_why(tmp_path: Path) -> None:
     [shop] = manifest["sources"]
     assert (shop["name"], shop["licence"], shop["sequences"]) == ("shop", "MIT", 1)
     assert shop["words"] == manifest["splits"]["train"]["words"] == len(words(function(1, 40)))
-    shares = {"notebooks": False, "validation_share": 0, "test_share": 0.0}
+    shares = {"notebooks": False, "prose": False, "validation_share": 0, "test_share": 0.0}
     assert manifest["options"] == {"code_tokens": False, **shares, "similarity": 0.8, "longest": 0}
     assert manifest["cut"] == 0
 

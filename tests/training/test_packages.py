@@ -12,7 +12,9 @@ from codelm_train.documents import Document, Source
 from codelm_train.sources import documents, find
 
 
-def wheel_of(folder: Path, name: str = "tiny_pkg", version: str = "1.0", tag: str = "py3-none-any") -> Path:
+def wheel_of(
+    folder: Path, name: str = "tiny_pkg", version: str = "1.0", tag: str = "py3-none-any", needs: str = ">=3"
+) -> Path:
     """Write a wheel, as small as pip takes it."""
     folder.mkdir(exist_ok=True)
     wheel = folder / f"{name}-{version}-{tag}.whl"
@@ -22,7 +24,8 @@ def wheel_of(folder: Path, name: str = "tiny_pkg", version: str = "1.0", tag: st
         archive.writestr(f"{name}/data.bin", b"\0")
         archive.writestr(
             f"{info}/METADATA",
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nLicense-Expression: MIT\n",
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nLicense-Expression: MIT\n"
+            f"Requires-Python: {needs}\n",
         )
         archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
         archive.writestr(f"{info}/RECORD", "")
@@ -77,6 +80,15 @@ def test_a_wheel_is_fetched_with_pip_and_kept(tmp_path: Path, index: Path) -> No
 
 def test_a_wheel_for_another_python_is_fetched_where_the_list_pins_it(tmp_path: Path, index: Path) -> None:
     wheel = wheel_of(index, tag="cp39-cp39-win_amd64")
+    row = f"tiny_pkg 1.0 {wheel.name} {hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+    [source] = found(listed(tmp_path, "package version wheel sha256", row), tmp_path / "cache")
+    assert source.location.name == wheel.name
+
+
+def test_a_wheel_for_any_python_3_is_fetched_though_it_wants_a_newer_one_than_its_name_says(
+    tmp_path: Path, index: Path
+) -> None:
+    wheel = wheel_of(index, tag="py3-none-win_amd64", needs=">=3.10")
     row = f"tiny_pkg 1.0 {wheel.name} {hashlib.sha256(wheel.read_bytes()).hexdigest()}"
     [source] = found(listed(tmp_path, "package version wheel sha256", row), tmp_path / "cache")
     assert source.location.name == wheel.name

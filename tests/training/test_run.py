@@ -66,6 +66,67 @@ def test_one_command_makes_an_evaluated_checkpoint(recipe, tmp_path):
     assert f"{made.facts['quality']['tokens']:,}" in card
 
 
+PROSE = (
+    RECIPE
+    + """\
+[prose]
+vocabulary = 800
+order = 3
+size = "100KB"
+samples = 300
+"""
+)
+
+
+def test_a_model_of_prose_comes_with_it(recipe, tmp_path):
+    recipe.write_text(PROSE, encoding="utf-8")
+    made = checkpoint.load(run(str(recipe), tmp_path / "out"))
+    assert made.stream == "code"
+    assert made.prose is not None
+    assert (made.prose.stream, made.prose.ngram.order, len(made.prose.vocabulary)) == ("prose", 3, 800)
+    assert made.prose.weights is not None
+    assert 1 < made.prose.facts["quality"]["file"]["perplexity"] < 800
+    assert " the" in made.prose.vocabulary
+    assert " the" not in made.vocabulary
+    card = (made.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "an n-gram model of order 3 over\n800 words" in card
+    assert "without lines that have an address" in card
+
+
+def test_prose_is_made_again_when_it_changed_and_only_then(recipe, tmp_path):
+    recipe.write_text(PROSE, encoding="utf-8")
+    run(str(recipe), tmp_path / "out")
+    before, prose_before = times(tmp_path / "out"), times(tmp_path / "out" / "prose")
+    recipe.write_text(PROSE.replace("vocabulary = 800", "vocabulary = 700"), encoding="utf-8")
+    run(str(recipe), tmp_path / "out")
+    assert redone(before, times(tmp_path / "out")) - {"prose"} == {"checkpoint"}
+    assert redone(prose_before, times(tmp_path / "out" / "prose")) == {"ngram", "checkpoint"}
+    before, prose_before = times(tmp_path / "out"), times(tmp_path / "out" / "prose")
+    run(str(recipe), tmp_path / "out")
+    assert redone(before, times(tmp_path / "out")) == redone(prose_before, times(tmp_path / "out" / "prose")) == set()
+
+
+def test_a_recipe_without_prose_takes_that_of_its_base(recipe, tmp_path):
+    recipe.write_text(PROSE, encoding="utf-8")
+    base = run(str(recipe), tmp_path / "out")
+    (tmp_path / "taught.toml").write_text(f'base = "{base}"\n{RECIPE}'.replace("size = 500", "size = 600"))
+    taught = checkpoint.load(run(str(tmp_path / "taught.toml"), tmp_path / "taught"))
+    assert taught.prose is not None
+    assert taught.prose.vocabulary.sha256 == checkpoint.load(base).prose.vocabulary.sha256
+
+
+def test_prose_goes_on_from_that_of_its_base(recipe, tmp_path):
+    recipe.write_text(PROSE, encoding="utf-8")
+    base = run(str(recipe), tmp_path / "out")
+    words = "# The zymurgy of it is the zymurgy that the zymurgist has.\nx = 1\n"
+    (tmp_path / "source" / "new.py").write_text(words * 5, encoding="utf-8")
+    (tmp_path / "taught.toml").write_text(f'base = "{base}"\n{PROSE}'.replace("vocabulary = 800", "vocabulary = 900"))
+    taught, before = checkpoint.load(run(str(tmp_path / "taught.toml"), tmp_path / "taught")), checkpoint.load(base)
+    assert taught.prose.vocabulary.words[:800] == before.prose.vocabulary.words
+    assert " zymurgy" in taught.prose.vocabulary
+    assert " zymurgy" not in before.prose.vocabulary
+
+
 def test_the_same_recipe_again_does_nothing(recipe, tmp_path):
     run(str(recipe), tmp_path / "out")
     before = times(tmp_path / "out")

@@ -12,7 +12,7 @@ import numpy as np
 from codelm import __version__
 from codelm.errors import CorpusError
 from codelm_train import corpus
-from codelm_train.corpus import CODE, CODE_TOKENS, FORMAT, VERSION, Corpus, Ids, Sequences
+from codelm_train.corpus import CODE, CODE_TOKENS, FORMAT, PROSE, VERSION, Corpus, Ids, Sequences
 from codelm_train.documents import Document, Dropped, Source
 from codelm_train.duplicates import BANDS, Hashes, duplicates
 from codelm_train.lexicon import Lexicon, rank
@@ -32,6 +32,8 @@ class Options:
     """Take the words of CodeSearchNet rows as they are, without lines and blocks; don't lex their code."""
     notebooks: bool = False
     """Read the code cells of notebooks in folders and packages, too."""
+    prose: bool = False
+    """Take the words of comments, docstrings and strings instead of the code's."""
     validation_share: float = 0.05
     """About how much to keep for validation where the sources don't say; 0 to 0.5."""
     test_share: float = 0.0
@@ -47,6 +49,8 @@ class Options:
                 raise CorpusError(f"the {name} share {share} is not between 0 and 0.5")
         if not 0 < self.similarity <= 1:
             raise CorpusError(f"the similarity of near-duplicates {self.similarity} is not between 0 and 1")
+        if self.code_tokens and self.prose:
+            raise CorpusError("code_tokens have no prose: leave one of the two out")
         if self.longest < 0:
             raise CorpusError(f"the longest sequence {self.longest} is not 1 or more words, or 0 for no cut")
 
@@ -86,7 +90,7 @@ def _write(
         raise CorpusError(_nothing_left(names, draft.dropped))
     lexicon, ids = draft.ranked()
     parts = {name: part for name in SPLITS if (part := _part(draft, ids, splits, name)).ids}
-    stream = CODE_TOKENS if options.code_tokens else CODE
+    stream = CODE_TOKENS if options.code_tokens else PROSE if options.prose else CODE
     corpus.write(folder, _manifest(stream, lexicon, parts, draft, options), lexicon, parts)
 
 
@@ -137,7 +141,8 @@ class _Draft:
 def _gather(sources: list[Source], options: Options, workers: int, progress: Progress) -> _Draft:
     draft = _Draft(sources, dropped=[Counter() for _ in sources])
     index = {id(source): i for i, source in enumerate(sources)}
-    lexed = lex_all(documents(sources, code_tokens=options.code_tokens), workers, options.longest)
+    found = documents(sources, code_tokens=options.code_tokens)
+    lexed = lex_all(found, workers, options.longest, prose=options.prose)
     for document, words in progress(lexed, count(sources), "reading sources"):
         source = index[id(document.source)]
         if isinstance(words, Dropped):

@@ -38,11 +38,11 @@ def card(name: str, command: str, model: Checkpoint, facts: Mapping[str, Any], s
         *(f"| {length} | {len(level.words):,} |" for length, level in enumerate(ngram.levels, 1)),
         "",
         *_quality(facts["quality"]),
+        *_prose(facts.get("prose")),
         *_cost(Cost.from_json(facts["cost"]), size),
         "## Training data",
         "",
-        "Comments, docstrings and long strings are not part of it: the model holds statistics of short runs of",
-        "tokens, no files. Generated, vendored and data-like files and duplicates were left out.",
+        *_left_out(facts),
         "",
         *_table(training["sources"], "train"),
         *_of_base(training),
@@ -124,6 +124,37 @@ def _quality(quality: Mapping[str, Any]) -> Sequence[str]:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         *rows,
         "",
+    )
+
+
+def _prose(said: Mapping[str, Any] | None) -> Sequence[str]:
+    """Return what is said of the model of prose that comes with it."""
+    if said is None:
+        return ()
+    found = Evaluation.from_json(said["quality"]["file"]).all
+    return (
+        "## Prose",
+        "",
+        f"In comments, docstrings and strings of several words, an n-gram model of order {said['order']} over",
+        f"{said['words']:,} words proposes the next ones. It has learned from {said['tokens']:,} words of the same",
+        f"sources. With the file's prose above the cursor learned: {found.bits_per_token:.2f} bits a word,",
+        f"top-1 {found.top1:.1%}, top-5 {found.top5:.1%}; {found.unknown_share:.1%} of the words are unknown to it.",
+        "",
+    )
+
+
+def _left_out(facts: Mapping[str, Any]) -> Sequence[str]:
+    """Return what is said of what the models hold, and of what they have not seen."""
+    others = "Generated, vendored and data-like files and duplicates were left out."
+    if "prose" not in facts:
+        return (
+            "Comments, docstrings and long strings are not part of it: the model holds statistics of short runs of",
+            f"tokens, no files. {others}",
+        )
+    return (
+        "The models of code hold statistics of short runs of tokens, without comments, docstrings and long strings;",
+        "that of prose holds those of short runs of words in these, without lines that have an address, an author or",
+        f"a copyright notice. {others}",
     )
 
 

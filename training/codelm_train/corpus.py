@@ -29,7 +29,7 @@ from codelm_train.lexicon import Lexicon, lines, read_lexicon
 from codelm_train.split import SPLITS
 
 FORMAT, VERSION = "codelm corpus", 1
-CODE, CODE_TOKENS = "code", "code_tokens"
+CODE, CODE_TOKENS, PROSE = "code", "code_tokens", "prose"
 LEXICON = "lexicon.txt"
 _AGAIN = "build the corpus again"
 
@@ -70,7 +70,7 @@ class Corpus:
 
     @property
     def stream(self) -> str:
-        """What a word is: ``code`` (the lexer's, with lines and blocks) or ``code_tokens`` (a row's)."""
+        """What a word is: ``code`` (the lexer's, with lines and blocks), ``code_tokens`` (a row's) or ``prose``."""
         return str(self.manifest["stream"])
 
     def split(self, name: str) -> Split:
@@ -173,7 +173,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         not isinstance(counts, dict)
         or not all(isinstance(count, dict) and isinstance(count.get("sequences"), int) for count in counts.values())
         or not isinstance(manifest.get("words"), int)
-        or manifest.get("stream") not in (CODE, CODE_TOKENS)
+        or manifest.get("stream") not in (CODE, CODE_TOKENS, PROSE)
     ):
         raise CorpusError(f"{file}: its splits, words or stream are missing or wrong; {_AGAIN}")
     return manifest

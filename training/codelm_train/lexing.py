@@ -26,6 +26,8 @@ import numpy.typing as npt
 
 from codelm import decoding
 from codelm.errors import CorpusError
+from codelm.lexer import lex as tokens_of
+from codelm.prose import prose_of
 from codelm.secrecy import without_secrets
 from codelm.words import words as words_of
 from codelm_train import filters, notebooks
@@ -60,13 +62,14 @@ Made = TypeVar("Made")
 
 
 def lex_all(
-    documents: Iterable[Document], workers: int = 0, longest: int = 0
+    documents: Iterable[Document], workers: int = 0, longest: int = 0, *, prose: bool = False
 ) -> Iterator[tuple[Document, Lexed | Dropped]]:
     """Yield each document with its words, the first ``longest`` of them (0: all), or why it is left out.
 
-    Raises CorpusError if one of the ``workers`` dies, as ``in_processes`` does.
+    ``prose``: whether the words are those of its comments, docstrings and strings, rather than its code's. Raises
+    CorpusError if one of the ``workers`` dies, as ``in_processes`` does.
     """
-    return in_processes(documents, partial(lex, longest=longest), workers)
+    return in_processes(documents, partial(lex, longest=longest, prose=prose), workers)
 
 
 def in_processes(
@@ -165,8 +168,11 @@ def _answer(pipe: _Pipe, work: Callable[[Job], Made]) -> None:
             pipe.send(list(map(work, pipe.recv())))
 
 
-def lex(job: Job, longest: int = 0) -> Lexed | Dropped:
-    """Return the words of a document's content, the first ``longest`` of them (0: all), or why it is left out."""
+def lex(job: Job, longest: int = 0, *, prose: bool = False) -> Lexed | Dropped:
+    """Return the words of a document's content, the first ``longest`` of them (0: all), or why it is left out.
+
+    ``prose``: whether they are the words of its prose. What is left out as code is left out as prose.
+    """
     path, content = job
     reason = filters.vendored(path) or filters.generated_name(path)
     if reason:
@@ -181,8 +187,10 @@ def lex(job: Job, longest: int = 0) -> Lexed | Dropped:
         reason = filters.generated(content) or filters.minified(content) or filters.not_python(content)
         if reason:
             return Dropped(reason)
-        content = tuple(without_secrets(words_of(content)))
+        text, content = content, tuple(without_secrets(words_of(content)))
         reason = filters.data_like(content)
+        if prose and not reason:
+            content = tuple(prose_of(tokens_of(text)))
     reason = reason or filters.empty(content)
     if reason:
         return Dropped(reason)

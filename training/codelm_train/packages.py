@@ -195,7 +195,9 @@ def _built_for(wheel: str | None) -> list[str]:
         return []
     python = match["python"].split(".")[0]  # cp311
     platforms = [option for tag in match["platform"].split(".") for option in ("--platform", tag)]
-    return ["--implementation", python[:2], "--python-version", python[2:], "--abi", match["abi"], *platforms]
+    # Of "py3" pip makes 3.0, which is too old for any package.
+    version = ["--python-version", python[2:], "--ignore-requires-python"]
+    return ["--implementation", python[:2], *version, "--abi", match["abi"], *platforms]
 
 
 def _last_error(stderr: str) -> str:

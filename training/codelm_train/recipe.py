@@ -84,6 +84,20 @@ class MixtureRecipe:
 
 
 @dataclass(frozen=True)
+class ProseRecipe:
+    """The model of comments, docstrings and strings of several words (``[prose]``)."""
+
+    vocabulary: int = 20_000
+    """How many words have an id."""
+    order: int = 5
+    """The length of the longest n-grams."""
+    size: str = ""
+    """The greatest size of its n-grams, such as "4MB"; empty: nothing is dropped and nothing is rounded."""
+    samples: int = 60_000
+    """How many words to look at for the weights, where the mixture's are fitted."""
+
+
+@dataclass(frozen=True)
 class EvaluateRecipe:
     """The measurement (``[evaluate]``)."""
 
@@ -109,6 +123,8 @@ class Recipe:
     ngram: NGramRecipe = field(default_factory=NGramRecipe)
     network: tuple[NetworkSettings, ...] = ()
     """Neural networks to train beside it, one for each ``[[network]]``."""
+    prose: ProseRecipe | None = None
+    """The model of prose that comes with it; None: the base's, if that has one."""
     mixture: MixtureRecipe = field(default_factory=MixtureRecipe)
     evaluate: EvaluateRecipe = field(default_factory=EvaluateRecipe)
 
@@ -173,7 +189,7 @@ class Steps:
         return self._made[step]
 
 
-Part = CorpusRecipe | VocabularyRecipe | NGramRecipe | NetworkSettings | MixtureRecipe | EvaluateRecipe
+Part = CorpusRecipe | VocabularyRecipe | NGramRecipe | NetworkSettings | ProseRecipe | MixtureRecipe | EvaluateRecipe
 
 
 def made_from(part: Part, *inputs: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Running a recipe: corpus → vocabulary → n-grams, networks → mixture → evaluation → checkpoint.
+"""Running a recipe: corpus → vocabulary → n-grams, networks → mixture → evaluation → prose → checkpoint.
 
 Each step is run only when it is needed. A recipe with a base begins each of them with what that checkpoint has.
 """
@@ -17,7 +17,7 @@ from codelm.folder import MANIFEST, replace_file
 from codelm.rerank import Reranker
 from codelm.vocabulary import Vocabulary
 from codelm.weights import Weights
-from codelm_train import build, ngram
+from codelm_train import build, ngram, prose
 from codelm_train.base import open_base
 from codelm_train.card import card
 from codelm_train.corpus import open_corpus
@@ -68,8 +68,9 @@ def run(
         _network(settings, base, out, steps, meters)
     _mixture(recipe, base, out, steps, progress)
     _evaluation(recipe, base, out, steps, progress)
+    _prose(recipe, base, home, out, steps, cache, progress)
     # Not the sources themselves: a card goes where the model goes, and the paths of this machine don't.
-    _checkpoint(recipe, f"codelm-train run {name}{' --source SOURCE...' if sources else ''}", out, steps)
+    _checkpoint(recipe, base, f"codelm-train run {name}{' --source SOURCE...' if sources else ''}", out, steps)
     return out / "checkpoint"
 
 
@@ -92,18 +93,21 @@ def _key(base: Checkpoint | None) -> list[str]:
     return [hashlib.sha256((base.folder / MANIFEST).read_bytes()).hexdigest(), checkpoint.network_key(base)]
 
 
-def _corpus(recipe: Recipe, home: Path, out: Path, steps: Steps, cache: Path, progress: Progress) -> None:
+def _corpus(
+    recipe: Recipe, home: Path, out: Path, steps: Steps, cache: Path, progress: Progress, *, of_prose: bool = False
+) -> None:
     part = recipe.corpus
     sources = [source if source == STDLIB else home / source for source in part.sources]
     options = build.Options(
-        code_tokens=part.code_tokens, notebooks=part.notebooks, validation_share=part.validation_share,
+        code_tokens=part.code_tokens, notebooks=part.notebooks, prose=of_prose, validation_share=part.validation_share,
         test_share=part.test_share, longest=part.longest,
     )  # fmt: skip
 
     def make() -> None:
         build.build(sources, out / "corpus", options, cache=cache, progress=progress)
 
-    steps.run("corpus", out / "corpus", made_from(part, fingerprint(sources)), make)
+    name = "prose corpus" if of_prose else "corpus"
+    steps.run(name, out / "corpus", made_from(part, fingerprint(sources)), make)
 
 
 def _check_splits(recipe: Recipe, out: Path) -> None:
@@ -236,20 +240,49 @@ def _evaluation(recipe: Recipe, base: Checkpoint | None, out: Path, steps: Steps
     steps.run("evaluation", out / "evaluation.json", made_from(part, *inputs), make)
 
 
-def _checkpoint(recipe: Recipe, command: str, out: Path, steps: Steps) -> None:
+def _prose(
+    recipe: Recipe, base: Checkpoint | None, home: Path, out: Path, steps: Steps, cache: Path, progress: Progress
+) -> None:
+    part = recipe.prose
+    if part is None:
+        return
+    known, folder = None if base is None else base.prose, out / "prose"
+    _corpus(recipe, home, folder, steps, cache, progress, of_prose=True)
+
+    def make_ngram() -> None:
+        corpus = open_corpus(folder / "corpus")
+        prose.make_ngram(corpus, part, recipe.name, folder / "ngram", known, progress)
+
+    def make() -> None:
+        prose.make_checkpoint(folder, recipe, folder / "checkpoint", known, progress)
+
+    steps.run("prose ngram", folder / "ngram", made_from(part, steps.stamp("prose corpus"), *_key(base)), make_ngram)
+    inputs = (recipe.mixture.split, str(recipe.evaluate), steps.stamp("prose ngram"))
+    steps.run("prose", folder / "checkpoint", made_from(part, *inputs), make)
+
+
+def _checkpoint(recipe: Recipe, base: Checkpoint | None, command: str, out: Path, steps: Steps) -> None:
+    of_prose = out / "prose" / "checkpoint" if recipe.prose is not None else None
+    if of_prose is None and base is not None and base.prose is not None:
+        of_prose = base.prose.folder
+
     def make() -> None:
         models = _models(recipe, out)
         mixed = _mixed(recipe, out)
         facts = {**mixed.facts, "quality": json.loads((out / "evaluation.json").read_text(encoding="utf-8"))}
+        if of_prose is not None:
+            facts["prose"] = prose.told(checkpoint.load(of_prose))
 
         def save(facts: Mapping[str, Any], text: str) -> None:
             checkpoint.save_mixed(
-                out / "checkpoint", models, _weights(out), mixed.reranker, name=recipe.name, facts=facts, card=text
-            )
+                out / "checkpoint", models, _weights(out), mixed.reranker, name=recipe.name, facts=facts, card=text,
+                prose=of_prose,
+            )  # fmt: skip
 
         save(facts, "")  # as it will be loaded, so that what it costs can be measured
         facts["cost"] = cost_of(out / "checkpoint").as_json()
         size = checkpoint.bytes_in(out / "checkpoint")
         save(facts, card(recipe.name, command, mixed, facts, size))
 
-    steps.run("checkpoint", out / "checkpoint", made_from(recipe.evaluate, steps.stamp("evaluation"), command), make)
+    inputs = [steps.stamp("evaluation"), command, *([steps.stamp("prose")] if recipe.prose is not None else _key(base))]
+    steps.run("checkpoint", out / "checkpoint", made_from(recipe.evaluate, *inputs), make)

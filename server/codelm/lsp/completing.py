@@ -78,6 +78,7 @@ class Completing(Protocol):
         *,
         limit: int,
         multi_token: bool,
+        prose: bool,
         deadline: float,
         cancelled: Callable[[], bool],
     ) -> Completions:
@@ -96,6 +97,7 @@ class Completing(Protocol):
         selected: Selected | None,
         least: float,
         asked: bool,
+        prose: bool,
         deadline: float,
         cancelled: Callable[[], bool],
     ) -> Suggestions:

@@ -20,6 +20,7 @@ _KINDS = {
     CompletionKind.VALUE: types.CompletionItemKind.Value,
     # Not Snippet: VS Code sorts and hides that kind by a setting of its own.
     CompletionKind.LINE: types.CompletionItemKind.Text,
+    CompletionKind.TEXT: types.CompletionItemKind.Text,
 }
 
 JsonList = dict[str, Any]

@@ -157,6 +157,7 @@ class Worker:
                 offset,
                 limit=settings.max_items,
                 multi_token=settings.multi_token,
+                prose=settings.prose,
                 deadline=_deadline(settings.deadline),
                 cancelled=cancelled,
             )
@@ -179,6 +180,7 @@ class Worker:
                 selected=selected,
                 least=settings.confidence / 100 if unasked else 0.0,
                 asked=not unasked,
+                prose=settings.prose,
                 deadline=_deadline(settings.deadline),
                 cancelled=cancelled,
             )

@@ -15,7 +15,7 @@ A file is typed from its first character to its last, at the end of an empty doc
   done where it is two characters or more, and adds more than the item does.
 - Else the next character is typed. Nothing wrong is ever accepted, and looking costs nothing.
 
-Prose, which is comments and docstrings, is typed too, and reported apart: no server here proposes any.
+Prose, which is comments and docstrings, is typed too, and both are reported apart.
 """
 
 import argparse

@@ -25,6 +25,9 @@ def add(commands: Commands) -> None:
         "--notebooks", action="store_true", help="read the code cells of notebooks in folders and packages, too"
     )
     command.add_argument(
+        "--prose", action="store_true", help="take the words of comments, docstrings and strings instead of the code's"
+    )
+    command.add_argument(
         "--validation-share", type=float, default=0.05, metavar="S",
         help="about how much to keep for validation where the sources don't say (default: %(default)s)",
     )  # fmt: skip
@@ -46,8 +49,9 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     options = build.Options(
-        code_tokens=args.code_tokens, notebooks=args.notebooks, validation_share=args.validation_share,
-        test_share=args.test_share, similarity=args.similarity, longest=args.longest,
+        code_tokens=args.code_tokens, notebooks=args.notebooks, prose=args.prose,
+        validation_share=args.validation_share, test_share=args.test_share, similarity=args.similarity,
+        longest=args.longest,
     )  # fmt: skip
     made = build.build(args.sources, args.out, options, cache=args.cache, workers=args.workers, progress=bar)
     for name, counts in made.manifest["splits"].items():

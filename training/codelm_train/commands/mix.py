@@ -31,6 +31,10 @@ def add(commands: Commands) -> None:
         "--torch", action="store_true",
         help="write a network's weights for torch too, which runs it on a GPU: they are the larger part of it",
     )  # fmt: skip
+    command.add_argument(
+        "--prose", type=Path, metavar="CHECKPOINT",
+        help="a model of prose that is to come with it, made of a corpus with --prose: what completes comments",
+    )  # fmt: skip
     command.add_argument("--out", type=Path, required=True, metavar="CHECKPOINT", help="the folder to make")
     command.set_defaults(command=_run)
 
@@ -39,6 +43,8 @@ def _run(args: argparse.Namespace) -> None:
     if args.samples < 1:
         raise UsageError(f"--samples {args.samples} is not 1 or more")
     models = [checkpoint.load(folder) for folder in args.models]
+    if args.prose is not None and checkpoint.load(args.prose).stream != checkpoint.PROSE:
+        raise UsageError(f"--prose {args.prose} is no model of prose: make its corpus with --prose")
     corpus = opened(args, args.split)
     whole, words, split = checkpoint.joined(models), corpus.lexicon.words, corpus.split(args.split)
     beside = corpus.beside(args.split)
@@ -47,5 +53,5 @@ def _run(args: argparse.Namespace) -> None:
     reranker = rerank.fit_reranker(
         mixed, words, split, beside=beside, samples=min(args.samples, rerank.SAMPLES), progress=bar
     )
-    checkpoint.save_mixed(args.out, models, weights, reranker, torch=args.torch)
+    checkpoint.save_mixed(args.out, models, weights, reranker, torch=args.torch, prose=args.prose)
     print(f"{args.out}: {checkpoint.bytes_in(args.out) / 1e6:.1f} MB, mixed for {args.samples:,} words")
