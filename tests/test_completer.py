@@ -101,7 +101,7 @@ def test_words_written_as_typed_come_first(completer):
     ],
     ids=repr,
 )
-def test_nothing_is_proposed_in_comments_long_strings_and_numbers(completer, source):
+def test_no_code_is_proposed_in_comments_long_strings_and_numbers(completer, source):
     assert complete(completer, source).items == ()
 
 

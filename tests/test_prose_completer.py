@@ -129,6 +129,13 @@ def test_nothing_is_suggested_that_is_less_probable_than_asked(completer):
     assert suggest(completer, "# the |", least=0.99) == []
 
 
+def test_what_the_first_key_needs_is_made_in_time_that_is_left_over(completer):
+    fresh = complete(Completer(completer.knowledge.checkpoint), "# the argu|")
+    while completer.idle():
+        pass
+    assert complete(completer, "# the argu|") == fresh
+
+
 def test_prose_can_be_left_out(completer):
     assert complete(completer, "# the argu|", prose=False).items == ()
     assert suggest(completer, "# the current work|", prose=False) == []

@@ -98,5 +98,7 @@ def test_check_tells_of_the_model_and_of_a_completion_through_a_server_of_its_ow
 def test_check_for_people(capsys):
     assert main(["check"]) == 0
     told = capsys.readouterr().out
-    assert "model     bundled: n-grams of up to 5 words and LSTM network (1 x 512), 40,000 words" in told
+    assert (
+        "model     bundled: n-grams of up to 5 words and LSTM network (1 x 512), 40,000 words, 20,000 of prose" in told
+    )
     assert "ms for a completion" in told

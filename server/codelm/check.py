@@ -46,7 +46,7 @@ def _facts(model: Checkpoint, answer: Answer) -> dict[str, object]:
         "model": {
             "name": model.name,
             "folder": str(model.folder),
-            "kind": f"{_kind(model)}, {len(model.vocabulary):,} words",
+            "kind": _kind(model),
             "megabytes": round(checkpoint.bytes_in(model.folder) / 1e6, 1),
             "device": "cpu",
         },
@@ -65,7 +65,8 @@ def _kind(model: Checkpoint) -> str:
         parts.append(f"n-grams of up to {model.ngram.order} words")
     if model.shape is not None:
         parts.append(f"{model.shape.kind.upper()} network ({model.shape.layers} x {model.shape.hidden})")
-    return " and ".join(parts)
+    prose = "" if model.prose is None else f", {len(model.prose.vocabulary):,} of prose"
+    return f"{' and '.join(parts)}, {len(model.vocabulary):,} words{prose}"
 
 
 def _text(facts: dict[str, object], table: str) -> str:

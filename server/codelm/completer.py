@@ -55,7 +55,7 @@ class Completer:
         self.knowledge = Knowledge(checkpoint)
         vocabulary = checkpoint.vocabulary
         self._names, self._strings, self._phrases = Names(vocabulary), Strings(vocabulary), Phrases(vocabulary)
-        self._prose = ProseCompleter(checkpoint.prose) if checkpoint.prose is not None else None
+        self._prose: ProseCompleter | None = None  # made when it is needed, or in time that is left over
         self._shown: dict[str, Shown] = {}
         self._finder: Finder | None = None
         self._last: tuple[_Asked, Request | None, Candidates | None] | None = None  # of the last list
@@ -115,9 +115,14 @@ class Completer:
 
     def idle(self, cancelled: Callable[[], bool] = never) -> bool:
         """Do a little of what is due between completions, some 10 ms; return whether there is more."""
-        return self.knowledge.idle(cancelled) or (
-            not cancelled() and self._names.idle(self.knowledge.checkpoint.trained)
-        )
+        if self.knowledge.idle(cancelled):
+            return True
+        if cancelled():
+            return False
+        if self._prose is None and (prose := self._prose_completer()) is not None:
+            prose.warm_up()
+            return True
+        return self._names.idle(self.knowledge.checkpoint.trained)
 
     def warm_up(self) -> None:
         """Have ready what is made when it is first needed, so that nobody waits for it at the first key.
@@ -149,7 +154,8 @@ class Completer:
         request, named = self._request(snapshot, offset, deadline, cancelled)
         self._last = self._asked(snapshot, offset), request, named
         if request is None and prose and (in_prose := self._in_prose(snapshot, offset)) is not None:
-            return self._prose_completer.complete(in_prose, limit)
+            completer, asked = in_prose
+            return completer.complete(asked, limit)
         if request is None or request.cursor.kind is Kind.NUMBER:
             return Completions((), offset, complete=True)
         if cancelled():
@@ -228,9 +234,8 @@ class Completer:
         if cancelled():
             raise Cancelled
         if request is None and prose and (in_prose := self._in_prose(snapshot, offset)) is not None:
-            return self._prose_completer.suggest(
-                in_prose, least=least, limit=limit, deadline=deadline, cancelled=cancelled
-            )
+            completer, wanted = in_prose
+            return completer.suggest(wanted, least=least, limit=limit, deadline=deadline, cancelled=cancelled)
         if request is None or self.knowledge.checkpoint.stream != "code":
             return []
         cursor = request.cursor
@@ -276,16 +281,19 @@ class Completer:
 
     # --- prose ---------------------------------------------------------------------------------------------
 
-    def _in_prose(self, snapshot: Snapshot, offset: int) -> ProseRequest | None:
-        """Return what is asked where the cursor is in prose, if the model knows any."""
-        if self._prose is None:
+    def _in_prose(self, snapshot: Snapshot, offset: int) -> tuple[ProseCompleter, ProseRequest] | None:
+        """Return what answers, and what is asked of it, where the cursor is in prose and the model knows any."""
+        completer = self._prose_completer()
+        if completer is None:
             return None
         lexed, at = self._lexed_to(snapshot, offset)
-        return self._prose.request(snapshot, offset, lexed, at)
+        request = completer.request(snapshot, offset, lexed, at)
+        return None if request is None else (completer, request)
 
-    @property
-    def _prose_completer(self) -> ProseCompleter:
-        assert self._prose is not None
+    def _prose_completer(self) -> ProseCompleter | None:
+        model = self.knowledge.checkpoint.prose
+        if self._prose is None and model is not None:
+            self._prose = ProseCompleter(model)
         return self._prose
 
     def _lexed_to(self, snapshot: Snapshot, offset: int) -> tuple[Lexed, int]:
@@ -306,7 +314,7 @@ class Completer:
     def _request(
         self, snapshot: Snapshot, offset: int, deadline: float, cancelled: Callable[[], bool]
     ) -> tuple[Request | None, Candidates | None]:
-        """Return what is asked, and the names that are known to be there; None for a request in a comment or a number.
+        """Return what is asked, and the names that are known to be there; None for a request in prose or a number.
 
         A letter is put where the cursor is and the text up to there is lexed: the token that the letter ends up
         in is the one that is being typed, and the blocks that its line opens or closes are those of the cursor.

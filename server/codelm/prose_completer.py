@@ -19,7 +19,7 @@ from codelm.caches import caches_of
 from codelm.checkpoint import Checkpoint, default_weights
 from codelm.completion import Completion, CompletionKind, Completions, Snapshot, Suggestion
 from codelm.file_words import FILLER
-from codelm.lexer import Lexed
+from codelm.lexer import Lexed, lex_from_scratch
 from codelm.mixture import Mixture, MixtureState
 from codelm.model import Ids
 from codelm.names import sources_of
@@ -70,6 +70,15 @@ class ProseCompleter:
     def close(self, uri: str) -> None:
         """Forget an open document."""
         self._files.pop(uri, None)
+
+    def warm_up(self) -> None:
+        """Have ready what is made when it is first needed. Nothing is learned: there is no word before the cursor."""
+        typed = "# th"
+        lexed = lex_from_scratch(f"{typed}x")
+        request = self.request(Snapshot("", 0, typed), len(typed), lexed, 0)
+        assert request is not None
+        self.complete(request, 1)
+        self.close("")
 
     def request(self, snapshot: Snapshot, offset: int, lexed: Lexed, at: int) -> ProseRequest | None:
         """Return what is asked at an offset; None where no prose is.

@@ -143,8 +143,16 @@ def test_two_files(neovim: Start):
     assert len(editor.children) == 1, "one server for both"
 
 
-def test_a_comment_is_left_alone(neovim: Start):
+def test_in_a_comment_words_are_offered(neovim: Start):
     editor = neovim()
+    editor.open("main.py", "notable = 1\n")
+    editor.type("Go# Raises an excep")
+    editor.accept("exception")
+    editor.shows("notable = 1", "# Raises an exception")
+
+
+def test_a_comment_is_left_alone_where_that_is_wanted(neovim: Start):
+    editor = neovim({"settings": {"codelm": {"completion": {"prose": False}}}})
     editor.open("main.py", "notable = 1\n")
     editor.type("Go# os.path.j")
     editor.until_answered()

@@ -10,6 +10,7 @@ from pathlib import Path
 import models
 import pytest
 
+from codelm.checkpoint import load
 from codelm_train.cli import main
 
 
@@ -49,6 +50,28 @@ def test_step_by_step_from_a_folder_to_numbers(source, tmp_path, capsys):
     learned = json.loads(told(capsys)[0])
     assert learned["perplexity"] < found["perplexity"]
     assert learned["identifiers"]["unknown"]["top5"] > found["identifiers"]["unknown"]["top5"] == 0
+
+
+def test_a_model_of_prose_is_made_like_one_of_code_and_comes_with_it(source, tmp_path, capsys):
+    names = ("corpus", "words.txt", "ngram", "prose-corpus", "prose-words.txt", "prose-ngram", "prose", "model")
+    corpus, words, ngram, prose_corpus, prose_words, prose_ngram, prose, model = (
+        str(tmp_path / name) for name in names
+    )
+    few = ["--validation-share", "0.2"]
+    for stream, at, vocabulary, made in (
+        ([], corpus, words, ngram),
+        (["--prose"], prose_corpus, prose_words, prose_ngram),
+    ):
+        assert main(["corpus", str(source), *stream, "--out", at, *few]) == 0
+        assert main(["vocabulary", at, "--size", "300", "--out", vocabulary]) == 0
+        assert main(["ngram", at, "--vocabulary", vocabulary, "--order", "3", "--out", made]) == 0
+    assert main(["mix", prose_ngram, "--corpus", prose_corpus, "--samples", "200", "--out", prose]) == 0
+    mix = ["mix", ngram, "--corpus", corpus, "--samples", "200", "--out", model]
+    assert main([*mix, "--prose", prose]) == 0
+    assert load(Path(model)).prose.vocabulary.words == load(Path(prose)).vocabulary.words
+    told(capsys)
+    assert main([*mix, "--prose", ngram]) == 2
+    assert "ngram is no model of prose: make its corpus with --prose" in told(capsys)[1]
 
 
 def test_already_tokenised_text_takes_the_place_of_a_corpus(tmp_path, capsys):

@@ -52,7 +52,7 @@ def make_checkpoint(
         workspace=NONE, every=recipe.evaluate.workspace_every, progress=progress,
     )  # fmt: skip
     facts = {**trained.facts, "quality": {"split": recipe.evaluate.split, "file": found.as_json()}}
-    checkpoint.save_mixed(out, [trained], weights, name=trained.name, facts=facts)
+    checkpoint.save_mixed(out, [trained], weights, name=recipe.name, facts=facts)
 
 
 def told(made: Checkpoint) -> dict[str, Any]:

@@ -9,7 +9,7 @@ def is_quiet(before: str, after: str, settings: InlineSettings | None) -> bool:
     """Whether nothing is to be suggested between what stands left and right of the cursor on its line.
 
     Without ``settings`` the user asked for it: then only the middle of a word is quiet, where a suggestion would have
-    to end with the rest of it. (In comments it is the completer that finds nothing.)
+    to end with the rest of it.
     """
     if after[:1] == "_" or after[:1].isalnum():
         return True

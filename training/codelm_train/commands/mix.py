@@ -50,8 +50,10 @@ def _run(args: argparse.Namespace) -> None:
     beside = corpus.beside(args.split)
     weights = mix.fit_weights(whole, words, split, beside=beside, samples=args.samples, progress=bar)
     mixed = replace(whole, weights=weights)
-    reranker = rerank.fit_reranker(
-        mixed, words, split, beside=beside, samples=min(args.samples, rerank.SAMPLES), progress=bar
-    )
+    reranker = None  # prose is not ranked once more
+    if whole.stream != checkpoint.PROSE:
+        reranker = rerank.fit_reranker(
+            mixed, words, split, beside=beside, samples=min(args.samples, rerank.SAMPLES), progress=bar
+        )
     checkpoint.save_mixed(args.out, models, weights, reranker, torch=args.torch, prose=args.prose)
     print(f"{args.out}: {checkpoint.bytes_in(args.out) / 1e6:.1f} MB, mixed for {args.samples:,} words")
