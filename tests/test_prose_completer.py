@@ -119,6 +119,18 @@ def test_what_stands_right_of_the_cursor_stays(completer):
     assert suggest(completer, said + 'f("The quick br|")')[0] == said + 'f("The quick brown fox jumps|")'
 
 
+@pytest.mark.parametrize(
+    ("source", "quoted"),
+    [("f('Here we do|", True), ('f("Here we do|', False), ("# Here we do|", False), ("'''Here we do|", False)],
+)
+def test_no_word_ends_the_string_that_it_is_proposed_in(completer, source, quoted):
+    said = "# Here we don't know.\n" * 3
+    assert ("don't" in texts(complete(completer, said + source))) is not quoted
+    assert (
+        any("don't" in line for line in [text[len(said) :] for text in suggest(completer, said + source)]) is not quoted
+    )
+
+
 def test_a_suggestion_stays_while_it_is_typed(completer):
     said = "# The quick brown fox jumps.\n" * 3
     first = suggest(completer, said + "# The quick br|")[0]

@@ -39,13 +39,14 @@ class ProseCursor:
     """A cursor in prose. ``typed``: the beginning of a word, with the blank before it; ``words``: those before it.
 
     ``start``: the offset at which that word begins, without the blank. ``here``: how many of the last words stand in
-    the same comment or string.
+    the same comment or string. ``quotes``: those that would end a string; "" in a comment.
     """
 
     typed: str
     start: int
     words: Sequence[str]
     here: int
+    quotes: str = ""
 
 
 def prose_cursor(tokens: Sequence[Token], offset: int) -> ProseCursor | None:
@@ -55,6 +56,7 @@ def prose_cursor(tokens: Sequence[Token], offset: int) -> ProseCursor | None:
     word is learned.
     """
     *before, last = tokens
+    quotes = ""
     if last.kind is Kind.STRING:
         prefix, quotes = _begin_of(last.text)
         said = last.text[len(prefix) + len(quotes) : -1]
@@ -67,7 +69,7 @@ def prose_cursor(tokens: Sequence[Token], offset: int) -> ProseCursor | None:
     words = list(prose_of(tokens))
     here = len(words) - 1 - len(list(prose_of(before)))
     typed = words.pop()[:-1]
-    return ProseCursor(typed, offset - len(typed.removeprefix(" ")), words, max(0, here))
+    return ProseCursor(typed, offset - len(typed.removeprefix(" ")), words, max(0, here), quotes)
 
 
 def prose_of(tokens: Iterable[Token]) -> Iterator[str]:

@@ -6,7 +6,7 @@ begin as the one being typed; ghost text has the rest of that word, and the word
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import attrgetter
@@ -14,7 +14,7 @@ from operator import attrgetter
 import numpy as np
 
 from codelm import beam, suggest
-from codelm.beam import Hypothesis, Next, never
+from codelm.beam import Hypothesis, Judge, Next, never
 from codelm.caches import caches_of
 from codelm.checkpoint import Checkpoint, default_weights
 from codelm.completion import Completion, CompletionKind, Completions, Snapshot, Suggestion
@@ -129,7 +129,7 @@ class ProseCompleter:
             return []
         texts = dict(zip(begin.ids.tolist(), begin.texts, strict=True))
         found = beam.lines(
-            request.mixture, request.state, begin.ids[good], begin.log_probs[good], self._judge,
+            request.mixture, request.state, begin.ids[good], begin.log_probs[good], self._judge(request.cursor),
             beams=_BEAMS, longest=_LONGEST, least_of_all=math.log(least), deadline=deadline, cancelled=cancelled,
         )  # fmt: skip
         chosen = [one for hypothesis in found if (one := self._chosen(request, hypothesis, texts, least)) is not None]
@@ -174,12 +174,15 @@ class ProseCompleter:
             fitting = self._session.beginning_with(typed)
             ids, scores = beam.best_next(mixture, state, limit, fitting[: fitting.searchsorted(mixture.size)])
             unseen = math.exp(mixture.score(state, np.array([[UNK]]))[0, 0])
-            texts = self._written(ids)
-            return suggest.typed(ids, scores, texts, typed, unseen, UNK)
+            begin = suggest.typed(ids, scores, self._written(ids), typed, unseen, UNK)
+            good = [place for place, text in enumerate(begin.texts) if _is_possible(text, request.cursor)]
+            texts = tuple(begin.texts[place] for place in good)
+            return Beginnings(begin.ids[good], begin.log_probs[good], texts)
         ids, scores = beam.best_next(mixture, state, limit)
         texts = self._written(ids)
         rest = max(0.0, 1 - float(np.exp(scores).sum()))
-        good = [place for place, text in enumerate(texts) if self._follows(int(ids[place])) is Next.GOES_ON]
+        follows = self._judge(request.cursor)(())
+        good = [place for place, number in enumerate(ids.tolist()) if follows(number) is Next.GOES_ON]
         good = [place for place in good if texts[place].startswith(typed)]
         total = rest + float(np.exp(scores[good]).sum())
         return Beginnings(ids[good], scores[good] - np.float32(math.log(total)), tuple(texts[at] for at in good))
@@ -187,16 +190,20 @@ class ProseCompleter:
     def _written(self, ids: Ids) -> tuple[str, ...]:
         return tuple(written(self._session.word(number)) for number in ids.tolist())
 
-    def _judge(self, _: Sequence[int]) -> Callable[[int], Next]:
-        return self._follows
+    def _judge(self, cursor: ProseCursor) -> Judge:
+        """Return what words do to a text that goes on at the cursor."""
 
-    def _follows(self, number: int) -> Next:
-        if number == UNK:
-            return Next.CUTS
-        if number == PAD:
-            return Next.CANNOT
-        word = self._session.word(number)
-        return Next.ENDS if number == EOS or word in MARKS or word == LINE_END else Next.GOES_ON
+        def follows(number: int) -> Next:
+            if number == UNK:
+                return Next.CUTS
+            if number == PAD:
+                return Next.CANNOT
+            word = self._session.word(number)
+            if number == EOS or word in MARKS or word == LINE_END:
+                return Next.ENDS
+            return Next.GOES_ON if _is_possible(written(word), cursor) else Next.CANNOT
+
+        return lambda _: follows
 
     def _file(self, uri: str) -> OpenFile:
         file = self._files.pop(uri, None) or OpenFile(self._session, prose_of)
@@ -204,6 +211,11 @@ class ProseCompleter:
         if len(self._files) > _REMEMBERED:
             del self._files[next(iter(self._files))]
         return file
+
+
+def _is_possible(text: str, cursor: ProseCursor) -> bool:
+    """Return whether a text can stand at the cursor without ending the string there."""
+    return not (cursor.quotes and cursor.quotes in text)
 
 
 def _line_before(lexed: Lexed, at: int) -> int:

@@ -5,7 +5,8 @@
     python tests/benchmarks/evaluate_bundled.py [--every N] [--parts-every N] [MODEL]
 
 Prints the table of the model with all files of each project learned, as in an editor; the same for code that was
-written in 2026, and for the cells of notebooks; and then what each part adds. Wheels are fetched with pip (``held-out``
+written in 2026, and for the cells of notebooks; of the model's prose, with the open file's learned; and then what each
+part adds. Wheels are fetched with pip (``held-out``
 has the lists that are not the recipe's); what is made of them is kept in ``build/evaluation`` while the lists stay as
 they are. Takes about half an hour.
 """
@@ -28,6 +29,7 @@ from codelm_train.notebooks import SUFFIX
 from codelm_train.packages import fetch, read_list
 from codelm_train.progress import bar
 from codelm_train.recipe import RECIPES
+from codelm_train.replay import NONE
 from codelm_train.split import TEST, TRAIN, VALIDATION
 
 LIST = RECIPES / "bundled-packages.tsv"
@@ -50,6 +52,8 @@ def main() -> int:
         every = max(1, args.every // share)  # there is less of it
         print(f"\n{told}:", flush=True)
         print(table(learned(args.model, open_corpus(held_out), split, every)), flush=True)
+    print("\ncomments, docstrings and strings of the five projects:", flush=True)
+    print(table(of_prose(args.model, open_corpus(projects("--prose")), args.every)), flush=True)
     if args.parts_every:
         print("\nthe five projects, by more and more parts of the model:", flush=True)
         train("evaluate", args.model, corpus, "--split", TEST, "--parts", VALIDATION, "--every", args.parts_every)
@@ -67,7 +71,19 @@ def learned(model: Path, corpus: Corpus, split: str, every: int) -> Evaluation:
     )  # fmt: skip
 
 
-def projects() -> Path:
+def of_prose(model: Path, corpus: Corpus, every: int) -> Evaluation:
+    """Measure the prose that comes with a model, with that of the open file learned."""
+    prose = checkpoint.load(model).prose
+    if prose is None:
+        raise SystemExit(f"{model} has no prose")
+    weights = prose.weights or checkpoint.default_weights()
+    return evaluate_workspace(
+        prose.trained, prose.vocabulary, weights, corpus.lexicon.words, corpus.split(TEST),
+        workspace=NONE, every=every, progress=bar,
+    )  # fmt: skip
+
+
+def projects(*options: str) -> Path:
     """Return the corpus of what the recipe holds out: to measure on, and to fit weights to."""
     learned = {package.name for package in read_list(LIST) if package.split == TRAIN}
     lines = [line for line in LIST.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
@@ -76,7 +92,7 @@ def projects() -> Path:
     if not listed.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
         replace_file(listed, packages)
-    return corpus_of(packages, [listed])
+    return corpus_of(packages, [listed], *options)
 
 
 def since_2026() -> Path:
@@ -101,7 +117,7 @@ def cells() -> Path:
 
 def corpus_of(content: str, sources: Sequence[Path], *options: object) -> Path:
     """Return the corpus of sources, made where none of such content is there."""
-    corpus = FOLDER / key(content)
+    corpus = FOLDER / key(" ".join([content, *map(str, options)]))
     if not corpus.exists():
         train("corpus", *sources, *options, "--out", corpus)
     return corpus
