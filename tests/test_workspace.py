@@ -15,7 +15,9 @@ from sources import SOURCES
 from codelm import workspace
 from codelm.errors import Cancelled
 from codelm.learned import ordered
-from codelm.words import words
+from codelm.lexer import lex
+from codelm.prose import learned_prose
+from codelm.words import words, words_of
 from codelm.workspace import UNSETTLED, Update, WorkspaceIndex, canonical, updated, with_file, without
 from codelm.workspace_files import path_key, source_files
 
@@ -109,7 +111,8 @@ def test_lexing_in_pieces_gives_the_same_words(text, piece):
     before = workspace.PIECE
     try:
         workspace.PIECE = piece
-        assert workspace._words(text, workspace.go_on) == words(text)
+        assert workspace._words(text, workspace.go_on, words_of) == words(text)
+        assert workspace._words(text, workspace.go_on, learned_prose) == learned_prose(lex(text))
     finally:
         workspace.PIECE = before
 

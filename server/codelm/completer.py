@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -46,8 +47,8 @@ _Asked = tuple[Snapshot, int, Checkpoint, LearnedWorkspace | None]
 class Completer:
     """Completes Python with a model, and with what it learns from the open files and the workspace.
 
-    Not thread-safe: one worker asks it one thing at a time. Only ``learned`` and what is about states may be called,
-    and ``workspace`` and ``importable`` be set, on any thread.
+    Not thread-safe: one worker asks it one thing at a time. Only ``learned``, ``learn_prose`` and what is about states
+    may be called, and ``workspace`` and ``importable`` be set, on any thread.
     """
 
     def __init__(self, checkpoint: Checkpoint):
@@ -56,6 +57,7 @@ class Completer:
         vocabulary = checkpoint.vocabulary
         self._names, self._strings, self._phrases = Names(vocabulary), Strings(vocabulary), Phrases(vocabulary)
         self._prose: ProseCompleter | None = None  # made when it is needed, or in time that is left over
+        self._prose_lock = Lock()
         self._shown: dict[str, Shown] = {}
         self._finder: Finder | None = None
         self._last: tuple[_Asked, Request | None, Candidates | None] | None = None  # of the last list
@@ -94,6 +96,19 @@ class Completer:
     def learned(self, index: WorkspaceIndex, states: WorkspaceStates | None = None) -> LearnedWorkspace:
         """Return a workspace as ``workspace`` takes it: a third of a second for a million words. Any thread may ask."""
         return self.knowledge.learned(index, states)
+
+    @property
+    def has_prose(self) -> bool:
+        """Whether there is a model of prose."""
+        return self.knowledge.checkpoint.prose is not None
+
+    def learn_prose(self, index: WorkspaceIndex) -> None:
+        """Use the prose of a workspace, where there is a model of prose: a third of a second for a million words.
+
+        Any thread may call it.
+        """
+        if (completer := self._prose_completer()) is not None:
+            completer.workspace = completer.learned(index) if len(index) else None
 
     @property
     def states_key(self) -> str:
@@ -292,8 +307,9 @@ class Completer:
 
     def _prose_completer(self) -> ProseCompleter | None:
         model = self.knowledge.checkpoint.prose
-        if self._prose is None and model is not None:
-            self._prose = ProseCompleter(model)
+        with self._prose_lock:  # the thread that learns may need it first
+            if self._prose is None and model is not None:
+                self._prose = ProseCompleter(model)
         return self._prose
 
     def _lexed_to(self, snapshot: Snapshot, offset: int) -> tuple[Lexed, int]:

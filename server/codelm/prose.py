@@ -13,9 +13,11 @@ behind any other line stands ``\\n``. Lines with addresses and authors' names ar
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from codelm.fstring import open_field
 from codelm.lexer import Kind, Token
+from codelm.secrecy import is_secret
 
 COMMENT, DOCSTRING, STRING, HEAD = "#", '"""', '"', "def"
 MARKS = frozenset((COMMENT, DOCSTRING, STRING, HEAD))
@@ -31,6 +33,7 @@ _COMMENT_BEGIN = re.compile(r"#[#!:]*[^\S\n]?")
 _STRING_BEGIN = re.compile(r"([a-zA-Z]*)(\"\"\"|'''|\"|')")
 _PRIVATE = re.compile(r"(?i)[\w.]@\w|://|copyright|\bauthors?\b|\(c\)|©")
 _HEADS = ("def", "class")
+_SHORTEST_SECRET = 8  # characters: what is shorter never looks like one
 _UNSAID = ("self", "cls")  # names in a head that no docstring speaks of
 
 
@@ -70,6 +73,16 @@ def prose_cursor(tokens: Sequence[Token], offset: int) -> ProseCursor | None:
     here = len(words) - 1 - len(list(prose_of(before)))
     typed = words.pop()[:-1]
     return ProseCursor(typed, offset - len(typed.removeprefix(" ")), words, max(0, here), quotes)
+
+
+def learned_prose(tokens: Iterable[Token]) -> list[str]:
+    """Return the words of prose of tokens as they may be learned: without those that look like passwords and keys."""
+    return [word for word in prose_of(tokens) if len(word) < _SHORTEST_SECRET or not _is_secret(word)]
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_secret(word: str) -> bool:
+    return is_secret(f'"{word.removeprefix(" ")}"')
 
 
 def prose_of(tokens: Iterable[Token]) -> Iterator[str]:

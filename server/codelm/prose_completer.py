@@ -19,17 +19,19 @@ from codelm.caches import caches_of
 from codelm.checkpoint import Checkpoint, default_weights
 from codelm.completion import Completion, CompletionKind, Completions, Snapshot, Suggestion
 from codelm.file_words import FILLER
+from codelm.learned import LearnedWorkspace, learned
 from codelm.lexer import Lexed, lex_from_scratch
 from codelm.mixture import Mixture, MixtureState
 from codelm.model import Ids
 from codelm.names import sources_of
 from codelm.open_file import OpenFile
-from codelm.prose import LINE_END, MARKS, ProseCursor, prose_cursor, prose_of, written
+from codelm.prose import LINE_END, MARKS, ProseCursor, learned_prose, prose_cursor, written
 from codelm.session import SessionVocabulary
 from codelm.suggest import Beginnings, Chosen
 from codelm.vocabulary import EOS, PAD, UNK
 from codelm.weights import WORKSPACE
-from codelm.workspace_cache import WorkspaceCache
+from codelm.workspace import WorkspaceIndex
+from codelm.workspace_cache import WorkspaceCache, WorkspaceModel
 
 _REMEMBERED = 32  # documents
 _CONTEXT_TOKENS = 64  # of the code before the cursor, whole lines: what the prose there speaks of
@@ -54,18 +56,27 @@ class ProseRequest:
 
 
 class ProseCompleter:
-    """Completes prose with a model of it and the words of the open files. Not thread-safe."""
+    """Completes prose with a model of it and the words of the open files and the workspace.
+
+    Not thread-safe: only ``learned`` may be called, and ``workspace`` be set, on any thread.
+    """
 
     def __init__(self, opened: Checkpoint):
         self._opened = opened
         self._weights = opened.weights or default_weights()
         self._nothing = WorkspaceCache(())
+        self.workspace: LearnedWorkspace | None = None
         self.forget()
 
     def forget(self) -> None:
         """Forget every word that was learned."""
         self._session = SessionVocabulary(self._opened.vocabulary)
         self._files: dict[str, OpenFile] = {}
+        self.workspace = None
+
+    def learned(self, index: WorkspaceIndex) -> LearnedWorkspace:
+        """Return the prose of a workspace as ``workspace`` takes it. Any thread may ask."""
+        return learned(index, self._session)
 
     def close(self, uri: str) -> None:
         """Forget an open document."""
@@ -93,8 +104,7 @@ class ProseCompleter:
             lexed, at, snapshot.text, _behind(snapshot.text, offset, lexed, at), here
         )
         forms = self._session.forms()
-        nothing = self._nothing.model(len(forms), self._weights.caches[WORKSPACE])
-        caches = caches_of(places, nothing, self._weights.caches, forms)
+        caches = caches_of(places, self._others(snapshot.path, len(forms)), self._weights.caches, forms)
         mixture = Mixture(self._opened.trained, caches, len(forms), self._weights, forms)
         state = mixture.behind({}, self._session.ids(cursor.words[-FILLER:]))
         return ProseRequest(cursor, offset, mixture, state)
@@ -205,8 +215,15 @@ class ProseCompleter:
 
         return lambda _: follows
 
+    def _others(self, path: str, size: int) -> WorkspaceModel:
+        """Return what the workspace teaches but for the open file."""
+        weights, workspace = self._weights.caches[WORKSPACE], self.workspace
+        if workspace is None or workspace.session is not self._session:
+            return self._nothing.model(size, weights)
+        return workspace.cache.model(size, weights, workspace.span(path))
+
     def _file(self, uri: str) -> OpenFile:
-        file = self._files.pop(uri, None) or OpenFile(self._session, prose_of)
+        file = self._files.pop(uri, None) or OpenFile(self._session, learned_prose)
         self._files[uri] = file
         if len(self._files) > _REMEMBERED:
             del self._files[next(iter(self._files))]

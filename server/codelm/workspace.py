@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from codelm.decoding import UndecodableError, decoded
 from codelm.generated import data_like, generated, minified, too_large
-from codelm.lexer import Lexed, Mark, relex
+from codelm.lexer import Lexed, Mark, Token, relex
+from codelm.prose import learned_prose
 from codelm.secrecy import without_secrets
 from codelm.words import words_of
 from codelm.workspace_files import Found, Note
@@ -114,13 +115,16 @@ class Update:
     were read. It holds words of files that are gone, so let go of it when it is done.
     """
 
-    def __init__(self, index: WorkspaceIndex, files: Iterable[Found], pause: Callable[[], None] = go_on):
+    def __init__(
+        self, index: WorkspaceIndex, files: Iterable[Found], pause: Callable[[], None] = go_on, *, prose: bool = False
+    ):
         """Take the index to begin with, and the files that there are, in the order to read them.
 
-        ``pause`` is called within a large file, every few milliseconds. It may wait until a completion is made, or
-        raise Cancelled: the update is then as it was before that file.
+        ``prose``: whether it is an index of the words of their prose, rather than of their code's. ``pause`` is called
+        within a large file, every few milliseconds. It may wait until a completion is made, or raise Cancelled: the
+        update is then as it was before that file.
         """
-        self._draft = _Draft(index)
+        self._draft = _Draft(index, prose=prose)
         self._pause = pause
         wanted = {file.path: file for file in files}
         for path in index.files.keys() - wanted.keys():
@@ -136,6 +140,10 @@ class Update:
             note = self._draft.read(file.path, self._pause)
             del self.pending[0]
             yield Step(total - len(self.pending), total, file.path, note)
+
+    def __len__(self) -> int:
+        """Return how many words there are by now."""
+        return sum(len(part.numbers) for part in self._draft.parts.values())
 
     def index(self) -> WorkspaceIndex:
         """Return the index as it is by now."""
@@ -197,7 +205,8 @@ class _Part(NamedTuple):
 class _Draft:
     """An index that can be changed. New words get numbers behind those of the index that it began with."""
 
-    def __init__(self, index: WorkspaceIndex):
+    def __init__(self, index: WorkspaceIndex, *, prose: bool = False):
+        self._prose = prose
         self.parts = {
             path: _Part(file.size, file.mtime_ns, index.ids[file.start : file.end], file.left_out)
             for path, file in index.files.items()
@@ -211,7 +220,7 @@ class _Draft:
         except OSError as error:
             self.parts.pop(path, None)
             return Note(path, error.strerror or "cannot be read")
-        words, left_out = _words_of_file(content, pause)
+        words, left_out = _words_of_file(content, pause, prose=self._prose)
         numbers = self._numbers
         array = np.fromiter((numbers.setdefault(word, len(numbers)) for word in words), np.uint32, len(words))
         settled = abs(time.time_ns() - status.st_mtime_ns) > SETTLED_AFTER
@@ -244,7 +253,7 @@ def _read(path: str) -> tuple[os.stat_result, bytes]:
         return os.fstat(file.fileno()), file.read()
 
 
-def _words_of_file(content: bytes, pause: Callable[[], None]) -> tuple[list[str], str]:
+def _words_of_file(content: bytes, pause: Callable[[], None], *, prose: bool) -> tuple[list[str], str]:
     """Return the words to learn from a file, or none and the reason."""
     reason = too_large(len(content))
     if reason:
@@ -256,13 +265,15 @@ def _words_of_file(content: bytes, pause: Callable[[], None]) -> tuple[list[str]
     reason = generated(text) or minified(text)
     if reason:
         return [], reason
-    words = _words(text, pause)
+    if prose:
+        return _words(text, pause, learned_prose), ""
+    words = _words(text, pause, words_of)
     reason = data_like(words)
     return ([], reason) if reason else (without_secrets(words), "")
 
 
-def _words(text: str, pause: Callable[[], None]) -> list[str]:
-    """Return the words of a text, as ``words.words`` does, but lexed in pieces that end where lexing can resume."""
+def _words(text: str, pause: Callable[[], None], of_tokens: Callable[[Iterable[Token]], Iterable[str]]) -> list[str]:
+    """Return the words of a text's tokens, lexed in pieces that end where lexing can resume."""
     words: list[str] = []
     start, size = 0, PIECE
     indents: tuple[int, ...] = (0,)
@@ -270,10 +281,10 @@ def _words(text: str, pause: Callable[[], None]) -> list[str]:
         piece = text[start : start + size]
         lexed = relex(Lexed(piece, [], [Mark(0, 0, indents)]), piece)
         if start + size >= len(text):
-            return words + list(words_of(lexed.tokens))
+            return words + list(of_tokens(lexed.tokens))
         # A mark at the very end does not hold: a "\n" may follow the "\r" before it.
         last = next(mark for mark in reversed(lexed.marks) if mark.offset < len(piece))
-        words += words_of(lexed.tokens[: last.place])
+        words += of_tokens(lexed.tokens[: last.place])
         start, size, indents = start + last.offset, PIECE if last.offset else 2 * size, last.indents
         del lexed  # many objects, which the garbage collector would visit, and no thread could run
         pause()

@@ -93,6 +93,10 @@ class FakeCompleter:
             raise CheckpointError("core.onnx is broken")
         return "there is no cuda here, so the network runs on the CPU" if device == "cuda" else ""
 
+    @property
+    def has_prose(self) -> bool:
+        return False
+
     def complete(
         self, snapshot: Snapshot, offset: int, *, limit, multi_token, prose, deadline, cancelled
     ) -> Completions:

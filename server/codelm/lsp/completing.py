@@ -31,6 +31,15 @@ class Completing(Protocol):
         ...
 
     @property
+    def has_prose(self) -> bool:
+        """Whether it completes prose."""
+        ...
+
+    def learn_prose(self, index: "WorkspaceIndex") -> None:
+        """Use the prose of a workspace from now on: none, of an empty index. Takes long; any thread may call it."""
+        ...
+
+    @property
     def states_key(self) -> str:
         """What tells the states of the open network from those of all others; "" where none are kept.
 

@@ -20,6 +20,7 @@ from codelm.lsp.gate import Gate
 from codelm.lsp.learning import Surroundings, Wanted
 from codelm.lsp.log import LOG
 from codelm.lsp.memory import give_back
+from codelm.lsp.prose_reading import ProseReading
 from codelm.lsp.recalling import Recalling
 from codelm.lsp.status import FORGOTTEN, OFF, READING, READY
 from codelm.lsp.uris import path_of
@@ -63,6 +64,7 @@ class Learner:
         self._importable: Importable | None = None
         self._has_read_ahead = False
         self._recalling = Recalling()
+        self._prose = ProseReading()
         self._forgotten_here: set[str] = set()  # also what could not be noted on the disk
         self._warned = self._was_opened = False
         self._work: Iterator[None] | None = None
@@ -89,7 +91,7 @@ class Learner:
             self._roots = tuple(Path(path) for path in map(path_of, wanted.folders) if path)
             self._store = WorkspaceStore(self._roots) if self._roots else None
             self._saved = WorkspaceIndex()
-            self._recalling = Recalling()
+            self._recalling, self._prose = Recalling(), ProseReading()
             self._is_forgotten = False
         self._open()
 
@@ -106,6 +108,7 @@ class Learner:
         self._completer = completer
         completer.importable = self._importable
         self._recalling.look_again()
+        self._prose.look_again()
         self._publish()
 
     def recall(self) -> None:
@@ -165,6 +168,7 @@ class Learner:
         """End what is at work: it fails."""
         self._end_work()
         self._recalling.give_up()
+        self._prose.give_up()
 
     # --- forgetting ---------------------------------------------------------------------------------------
 
@@ -232,6 +236,7 @@ class Learner:
         self._save_at = time.monotonic() + SAVE_LATER
         self._tell()
         self._recalling.forget(index)
+        self._prose.forget(index)
         self._forget_session()
         self._find_importable()
         self._publish()
@@ -245,6 +250,7 @@ class Learner:
         return self._update.index() if self._update is not None else self._index
 
     def _forget_session(self) -> None:
+        self._prose.look_again()
         answer = self._surroundings.forget_session()
         while not self._is_stopping():
             try:
@@ -258,7 +264,7 @@ class Learner:
     def due(self) -> float:
         """Return when there is something to do next, by ``time.monotonic()``; infinite: when a job comes."""
         has_pending = self._importable is not None and self._importable.has_pending
-        if self._work is not None or has_pending or self._recalls:
+        if self._work is not None or has_pending or self._reads_prose or self._recalls:
             return -math.inf
         return min(self._list_at, self._changes_due(), self._publishing_due(), self._save_at, self._keep_importable_at)
 
@@ -284,8 +290,15 @@ class Learner:
             self._save()
         elif self._keep_importable_at <= now:
             self._keep_importable()
+        elif self._reads_prose and self._completer is not None:
+            self._prose.step(self._completer, self._index, self._pause)
         elif self._recalls and self._recall():
             self._publish()
+
+    @property
+    def _reads_prose(self) -> bool:
+        """Whether there is prose to read, when nothing else is due."""
+        return self._completer is not None and self._completer.has_prose and self._prose.is_due(self._index)
 
     @property
     def _recalls(self) -> bool:
