@@ -99,6 +99,6 @@ def test_check_for_people(capsys):
     assert main(["check"]) == 0
     told = capsys.readouterr().out
     assert (
-        "model     bundled: n-grams of up to 5 words and LSTM network (1 x 512), 40,000 words, 20,000 of prose" in told
+        "model     bundled: n-grams of up to 5 words and LSTM network (1 x 512), 40,000 words, 40,000 of prose" in told
     )
     assert "ms for a completion" in told

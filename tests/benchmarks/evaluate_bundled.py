@@ -53,7 +53,8 @@ def main() -> int:
         print(f"\n{told}:", flush=True)
         print(table(learned(args.model, open_corpus(held_out), split, every)), flush=True)
     print("\ncomments, docstrings and strings of the five projects:", flush=True)
-    print(table(of_prose(args.model, open_corpus(projects("--prose")), args.every)), flush=True)
+    prose = table(of_prose(args.model, open_corpus(projects("--prose")), args.every))
+    print("\n".join(prose.splitlines()[:2]), flush=True)  # kinds are of code
     if args.parts_every:
         print("\nthe five projects, by more and more parts of the model:", flush=True)
         train("evaluate", args.model, corpus, "--split", TEST, "--parts", VALIDATION, "--every", args.parts_every)
