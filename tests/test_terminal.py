@@ -48,9 +48,9 @@ def test_columns_count_characters_of_any_width(tmp_path, capsys):
 
 
 def test_nothing_to_propose_is_said(tmp_path, capsys):
-    path = tmp_path / "comment.py"
-    path.write_text("# nothing here\n", encoding="utf-8")
-    assert main(["complete", f"{path}:1:5"]) == 0
+    path = tmp_path / "address.py"
+    path.write_text("# ask joe@example.com\n", encoding="utf-8")
+    assert main(["complete", f"{path}:1:17"]) == 0
     assert capsys.readouterr().out == "nothing to propose here\n"
 
 
