@@ -56,7 +56,7 @@ bench-gpu: $(DEV)/installed
 # a quarter of an hour.
 replay: $(DEV)/installed
 	$(BIN)/python $(REPLAY)/fetch_devset.py
-	$(BIN)/python $(REPLAY)/replay.py --name codelm --warmup 20 --budget 1800 -- $(abspath $(BIN))/codelm-lsp --stdio
+	$(BIN)/python $(REPLAY)/replay.py --name codelm --positions 16,16,8 --warmup 20 --budget 1800 -- $(abspath $(BIN))/codelm-lsp --stdio
 
 # The same typing through codelm and other language servers, each on a core of its own, lists alone: about half an hour.
 compare: $(DEV)/installed $(OTHERS)/installed

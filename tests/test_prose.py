@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codelm.lexer import lex
-from codelm.prose import COMMENT, DOCSTRING, HEAD, MARKS, STRING, ProseCursor, prose_cursor, prose_of, written
+from codelm.prose import (
+    COMMENT,
+    DOCSTRING,
+    HEAD,
+    MARKS,
+    STRING,
+    ProseCursor,
+    learned_prose,
+    prose_cursor,
+    prose_of,
+    written,
+)
 
 
 def prose(source: str) -> list[str]:
@@ -69,6 +80,10 @@ def test_what_is_written_like_a_mark_is_none():
 )
 def test_lines_with_addresses_and_authors_teach_nothing(line):
     assert prose(f"# {line}\n# next\n") == [COMMENT, "\n", "next"]
+
+
+def test_what_looks_like_a_key_is_not_learned():
+    assert learned_prose(lex("# use xK9fQ2LmZ8pR or max_line_length\n")) == [COMMENT, "use", " or", " max_line_length"]
 
 
 @given(

@@ -65,6 +65,12 @@ def test_with_prose_a_file_becomes_the_words_of_its_comments_docstrings_and_stri
     }
 
 
+def test_prose_has_no_word_that_looks_like_a_key_and_no_line_with_an_address(tmp_path: Path) -> None:
+    source = write(tmp_path / "shop", a="# use xK9fQ2LmZ8pR now\nx = 1\n# or ask joe@example.com\ny = 2\n")
+    corpus = build([source], tmp_path / "corpus", Options(validation_share=0, prose=True))
+    assert texts(corpus, "train") == {"shop/a.py": ["#", "use", " now", "#"]}
+
+
 def test_prose_is_not_in_code_tokens() -> None:
     with pytest.raises(CorpusError, match="code_tokens have no prose"):
         Options(code_tokens=True, prose=True)

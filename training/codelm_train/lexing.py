@@ -27,7 +27,7 @@ import numpy.typing as npt
 from codelm import decoding
 from codelm.errors import CorpusError
 from codelm.lexer import lex as tokens_of
-from codelm.prose import prose_of
+from codelm.prose import learned_prose
 from codelm.secrecy import without_secrets
 from codelm.words import words as words_of
 from codelm_train import filters, notebooks
@@ -190,7 +190,7 @@ def lex(job: Job, longest: int = 0, *, prose: bool = False) -> Lexed | Dropped:
         text, content = content, tuple(without_secrets(words_of(content)))
         reason = filters.data_like(content)
         if prose and not reason:
-            content = tuple(prose_of(tokens_of(text)))
+            content = tuple(learned_prose(tokens_of(text)))
     reason = reason or filters.empty(content)
     if reason:
         return Dropped(reason)
