@@ -65,6 +65,17 @@ def test_its_words_stand_behind_the_bundled_ones(walked: own_code.Walked):
     assert mine.weights.as_json() != bundled.weights.as_json()
 
 
+def test_its_comments_are_learned_too(walked: own_code.Walked):
+    mine, bundled = checkpoint.load(walked.checkpoint).prose, checkpoint.load(BUNDLED).prose
+    assert mine is not None
+    assert bundled is not None
+    assert mine.vocabulary.words[: len(bundled.vocabulary)] == bundled.vocabulary.words
+    new = {" invoice", " tariff", "tariffs", "Tariff"} - set(bundled.vocabulary.words)
+    assert new
+    assert new & set(mine.vocabulary.words)
+    assert mine.facts["quality"]["file"]["tokens"] > 100
+
+
 def test_the_card_names_both_what_was_learned_now_and_what_the_model_had_learned(walked: own_code.Walked):
     card = (walked.checkpoint / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "| billing |" in card
