@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from codelm.checkpoint import CODE
 from codelm.vocabulary import Vocabulary
 from codelm_train import corpus as corpora
-from codelm_train.corpus import CODE, FORMAT, VERSION, Corpus, Sequences, counts_of
+from codelm_train.corpus import FORMAT, VERSION, Corpus, Sequences, counts_of
 from codelm_train.lexicon import rank
 from codelm_train.networks import fit
 from codelm_train.networks import train as training

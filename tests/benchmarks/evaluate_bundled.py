@@ -6,9 +6,8 @@
 
 Prints the table of the model with all files of each project learned, as in an editor; the same for code that was
 written in 2026, and for the cells of notebooks; of the model's prose, with the open file's learned; and then what each
-part adds. Wheels are fetched with pip (``held-out``
-has the lists that are not the recipe's); what is made of them is kept in ``build/evaluation`` while the lists stay as
-they are. Takes about half an hour.
+part adds. Wheels are fetched with pip (``held-out`` has the lists that are not the recipe's); what is made of them is
+kept in ``build/evaluation`` while the lists stay as they are. Takes about half an hour.
 """
 
 import argparse
@@ -20,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codelm import checkpoint
+from codelm.checkpoint import Checkpoint
 from codelm.folder import replace_file
 from codelm_train.build import DEFAULT_CACHE
 from codelm_train.commands.common import table
@@ -29,7 +29,7 @@ from codelm_train.notebooks import SUFFIX
 from codelm_train.packages import fetch, read_list
 from codelm_train.progress import bar
 from codelm_train.recipe import RECIPES
-from codelm_train.replay import NONE
+from codelm_train.replay import NONE, OTHERS, Workspace
 from codelm_train.split import TEST, TRAIN, VALIDATION
 
 LIST = RECIPES / "bundled-packages.tsv"
@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=90, help="look at each n-th word only")
     parser.add_argument("--parts-every", type=int, default=120, help="the same, for the table of parts; 0: without it")
     args = parser.parse_args()
-    corpus = projects()
+    model, corpus = checkpoint.load(args.model), projects()
     for told, held_out, split, share in (
         ("five projects", corpus, TEST, 1),
         ("code of three of them that was written, or rewritten, in 2026", since_2026(), VALIDATION, 4),
@@ -51,36 +51,24 @@ def main() -> int:
     ):
         every = max(1, args.every // share)  # there is less of it
         print(f"\n{told}:", flush=True)
-        print(table(learned(args.model, open_corpus(held_out), split, every)), flush=True)
-    print("\ncomments, docstrings and strings of the five projects:", flush=True)
-    prose = table(of_prose(args.model, open_corpus(projects("--prose")), args.every))
-    print("\n".join(prose.splitlines()[:2]), flush=True)  # kinds are of code
+        print(table(learned(model, open_corpus(held_out), split, every)), flush=True)
+    if model.prose is not None:
+        print("\ncomments, docstrings and strings of the five projects:", flush=True)
+        found = learned(model.prose, open_corpus(projects("--prose")), TEST, args.every, NONE)
+        print("\n".join(table(found).splitlines()[:2]), flush=True)  # kinds are of code
     if args.parts_every:
         print("\nthe five projects, by more and more parts of the model:", flush=True)
         train("evaluate", args.model, corpus, "--split", TEST, "--parts", VALIDATION, "--every", args.parts_every)
     return 0
 
 
-def learned(model: Path, corpus: Corpus, split: str, every: int) -> Evaluation:
+def learned(mixed: Checkpoint, corpus: Corpus, split: str, every: int, workspace: Workspace = OTHERS) -> Evaluation:
     """Measure a model with the files of a split learned that are of the same project: none of other splits, which here
     may hold the same file as it was before.
     """
-    mixed = checkpoint.load(model)
     return evaluate_workspace(
         mixed.trained, mixed.vocabulary, mixed.weights or checkpoint.default_weights(), corpus.lexicon.words,
-        corpus.split(split), every=every, reranker=mixed.reranker, progress=bar,
-    )  # fmt: skip
-
-
-def of_prose(model: Path, corpus: Corpus, every: int) -> Evaluation:
-    """Measure the prose that comes with a model, with that of the open file learned."""
-    prose = checkpoint.load(model).prose
-    if prose is None:
-        raise SystemExit(f"{model} has no prose")
-    weights = prose.weights or checkpoint.default_weights()
-    return evaluate_workspace(
-        prose.trained, prose.vocabulary, weights, corpus.lexicon.words, corpus.split(TEST),
-        workspace=NONE, every=every, progress=bar,
+        corpus.split(split), workspace=workspace, every=every, reranker=mixed.reranker, progress=bar,
     )  # fmt: skip
 
 

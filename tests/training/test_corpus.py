@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from codelm.checkpoint import CODE
 from codelm.errors import CorpusError, StorageError
-from codelm_train.corpus import CODE, FORMAT, VERSION, Corpus, Sequences, counts_of, new_corpus, open_corpus, write
+from codelm_train.corpus import FORMAT, VERSION, Corpus, Sequences, counts_of, new_corpus, open_corpus, write
 from codelm_train.lexicon import Lexicon
 from codelm_train.tokenised import tokenised
 

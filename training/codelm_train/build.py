@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from codelm import __version__
+from codelm.checkpoint import CODE, CODE_TOKENS, PROSE
 from codelm.errors import CorpusError
 from codelm_train import corpus
-from codelm_train.corpus import CODE, CODE_TOKENS, FORMAT, PROSE, VERSION, Corpus, Ids, Sequences
+from codelm_train.corpus import FORMAT, VERSION, Corpus, Ids, Sequences
 from codelm_train.documents import Document, Dropped, Source
 from codelm_train.duplicates import BANDS, Hashes, duplicates
 from codelm_train.lexicon import Lexicon, rank

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from codelm.checkpoint import CODE, CODE_TOKENS, PROSE
 from codelm.errors import CorpusError
 from codelm.folder import MANIFEST, replaced_folder
 from codelm.vocabulary import escape, unescape
@@ -29,7 +30,6 @@ from codelm_train.lexicon import Lexicon, lines, read_lexicon
 from codelm_train.split import SPLITS
 
 FORMAT, VERSION = "codelm corpus", 1
-CODE, CODE_TOKENS, PROSE = "code", "code_tokens", "prose"
 LEXICON = "lexicon.txt"
 _AGAIN = "build the corpus again"
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from codelm import __version__
+from codelm.checkpoint import CODE
 from codelm.errors import CorpusError
 from codelm_train import corpus
-from codelm_train.corpus import CODE, FORMAT, VERSION, Corpus, Ids, Sequences
+from codelm_train.corpus import FORMAT, VERSION, Corpus, Ids, Sequences
 from codelm_train.lexicon import rank
 from codelm_train.licences import UNKNOWN
 from codelm_train.split import TRAIN, split_named
